@@ -1,0 +1,128 @@
+# f6: an event store as a PostgreSQL extension.  `make help` lists the targets.
+
+EXTENSION = f6
+EXTVERSION = 0.1
+MODULE_big = f6
+
+# The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
+SOURCES = \
+	guc relation jsonb_walk uuid uuid_array iso_time \
+	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone \
+	event_basis event event_json event_link event_trigger append validate \
+	fold asof \
+	init
+
+# The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
+SQL_PARTS = \
+	schema zone event_type event append validate asof access
+
+# The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
+# their expected output is in expected/.  What test/pgtap and test/t hold is found by test/run.
+REGRESS = errors
+ISOLATION =
+
+OBJS = $(SOURCES:%=src/%.o)
+DATA_built = sql/f6--$(EXTVERSION).sql
+EXTRA_CLEAN = .built-for $(DATA_built).new
+
+REGRESS_OPTS = --inputdir=test --load-extension=f6
+ISOLATION_OPTS = --inputdir=test --load-extension=f6
+ifneq (,$(strip $(ISOLATION)))
+REGRESS_PREP = output_iso/expected
+endif
+
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+.DEFAULT_GOAL := all
+.PHONY: deps test demo demo-stop format help
+
+ifneq (,$(PGXS))
+
+PCRE2_CFLAGS := $(shell pcre2-config --cflags 2>/dev/null)
+PCRE2_LIBS := $(or $(shell pcre2-config --libs8 2>/dev/null),-lpcre2-8)
+
+# The server's headers count as the system's: -Wextra is for f6's own files.  (A folder that is
+# given both by -isystem and by -I is searched as the former.)
+PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) $(PCRE2_CFLAGS)
+PG_CFLAGS = -Wextra -fvisibility=hidden
+SHLIB_LINK = $(PCRE2_LIBS)
+
+# A server configured with LLVM wants bitcode too; do without where its tools are not installed.
+PGXS_GLOBAL := $(dir $(PGXS))../Makefile.global
+LLVM_TOOLS := $(shell sed -n -e 's/^CLANG *= *//p' -e 's,^LLVM_BINPATH *= *\(.*\),\1/llvm-lto,p' $(PGXS_GLOBAL))
+ifneq ($(words $(LLVM_TOOLS)),$(words $(wildcard $(LLVM_TOOLS))))
+override with_llvm = no
+endif
+
+include $(PGXS)
+
+# PGXS tracks no headers: any change of one rebuilds everything, which takes seconds.  So does a
+# build for another server than the last.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) Makefile .built-for
+
+.PHONY: FORCE
+.built-for: FORCE
+	@echo '$(VERSION) $(PGXS)' | cmp -s - $@ || echo '$(VERSION) $(PGXS)' >$@
+
+# PostgreSQL 15 looks for the expected output of isolation tests below their output folder.
+output_iso/expected:
+	@$(MKDIR_P) output_iso
+	@ln -s ../expected $@
+
+else
+
+.PHONY: all install installcheck uninstall clean
+all install installcheck uninstall:
+	@echo "f6: '$(PG_CONFIG) --pgxs' names no PostgreSQL to build for." >&2
+	@echo "Run 'make deps' (Debian, as root or with sudo), or set PG_CONFIG=/path/to/pg_config." >&2
+	@exit 1
+
+clean:
+	rm -rf $(OBJS) $(OBJS:.o=.bc) $(MODULE_big).so $(DATA_built) $(EXTRA_CLEAN)
+	rm -rf results regression.diffs regression.out output_iso tmp_check log
+
+endif
+
+$(DATA_built): $(SQL_PARTS:%=sql/%.sql) Makefile
+	@printf '%s\n' '\echo Use "CREATE EXTENSION f6" to load this file. \quit' >$@.new
+	awk 'FNR == 1 { printf "\n-- %s\n\n", FILENAME } { print }' $(filter %.sql,$^) >>$@.new
+	@mv $@.new $@
+
+# The targets below run make anew after `deps`, because only then is there a PGXS to read.
+# Installing writes into the server's folders: with sudo where the caller may not.
+define build_and_install
+$(MAKE) deps
+$(MAKE) all COPT=-Werror
+if test -w "`$(PG_CONFIG) --pkglibdir`"; then $(MAKE) install; \
+else sudo $(MAKE) install PG_CONFIG="`command -v $(PG_CONFIG)`"; fi
+endef
+
+deps:
+	@PG_CONFIG='$(PG_CONFIG)' .ci/deps
+
+test:
+	$(build_and_install)
+	@PG_CONFIG='$(PG_CONFIG)' test/run $(TESTS)
+
+demo:
+	$(build_and_install)
+	@PG_CONFIG='$(PG_CONFIG)' docs/demo/run
+
+demo-stop:
+	@PG_CONFIG='$(PG_CONFIG)' docs/demo/run stop
+
+format:
+	clang-format -i src/*.[ch]
+
+help:
+	@echo 'make               build the extension for the server of PG_CONFIG (default: pg_config)'
+	@echo 'make install       install it into that server'
+	@echo 'make installcheck  regression tests on the running server that PGHOST, PGPORT ... name'
+	@echo 'make deps          install what building and testing need (Debian; root or sudo)'
+	@echo 'make test          deps, build, install, and all tests on private servers'
+	@echo '                   TESTS="regress pgtap/NAME.sql t/NAME.pl" runs only those'
+	@echo 'make demo          deps, build, install, and a scripted session on a private server'
+	@echo 'make demo-stop     stop and remove the server of the demo'
+	@echo 'make format        clang-format the C files in place'
+	@echo 'make clean         remove what was built'

@@ -1,0 +1,34 @@
+-- Appending, and the identities that events and objects go by.
+
+create type f6.appended as (id uuid, "position" bigint, created_at timestamptz);
+comment on type f6.appended is 'what an append returns for each event';
+
+create function @extschema@.f6_append(
+    event_type text,
+    object_ids uuid[],
+    event_data jsonb,
+    event_version text default null,
+    event_kind f6.event_kind default 'claim',
+    occurred_at timestamptz default null,
+    event_reference uuid[] default null,
+    event_source_id uuid default null,
+    event_source_type text default null,
+    metadata jsonb default null,
+    id uuid default null,
+    zone_id integer default null,
+    created_at timestamptz default null
+) returns f6.appended
+    language c as 'MODULE_PATHNAME', 'f6_append_event';
+comment on function @extschema@.f6_append(
+    text, uuid[], jsonb, text, f6.event_kind, timestamptz, uuid[], uuid, text, jsonb, uuid, integer, timestamptz) is
+    'appends one event and returns its id, position and formal time';
+
+create function @extschema@.f6_append(events jsonb) returns setof f6.appended
+    language c as 'MODULE_PATHNAME', 'f6_append_events';
+comment on function @extschema@.f6_append(jsonb) is
+    'appends a batch of events, all or none, given as an array of objects with the column names as keys';
+
+create function @extschema@.f6_object_id(kind text, key text) returns uuid
+    language c immutable strict parallel safe as 'MODULE_PATHNAME', 'f6_object_id';
+comment on function @extschema@.f6_object_id(text, text) is
+    'the object id of a natural key: always the same for the same kind and key';

@@ -1,0 +1,28 @@
+-- What was true at one time, as known at another.
+--
+-- These functions are STABLE: they read with the snapshot of the query that calls them, so that all answers of one query agree
+-- with each other and with the rest of it.  The defaults are the clock, not the transaction's start, so that a transaction
+-- sees what it appended before.
+
+create function @extschema@.f6_events(
+    object_id uuid,
+    valid_at timestamptz default pg_catalog.clock_timestamp(),
+    known_at timestamptz default pg_catalog.clock_timestamp(),
+    legal boolean default false
+) returns setof f6.event
+    language c stable parallel restricted
+    as 'MODULE_PATHNAME', 'f6_events';
+comment on function @extschema@.f6_events(uuid, timestamptz, timestamptz, boolean) is
+    'the claims that count for an object at a material time, as known at a formal time: as stored, in the order in which they are folded';
+
+create function @extschema@.f6_state_asof(
+    object_id uuid,
+    valid_at timestamptz default pg_catalog.clock_timestamp(),
+    known_at timestamptz default pg_catalog.clock_timestamp(),
+    projection text default null,
+    legal boolean default false
+) returns jsonb
+    language c stable parallel restricted
+    as 'MODULE_PATHNAME', 'f6_state_asof';
+comment on function @extschema@.f6_state_asof(uuid, timestamptz, timestamptz, text, boolean) is
+    'the state of an object at a material time, as known at a formal time; NULL where nothing is known';

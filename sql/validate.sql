@@ -1,0 +1,22 @@
+-- JSON Schema on its own: usable in CHECK constraints and queries, whether or not a type has that schema.
+
+create function @extschema@.f6_validate(schema jsonb, data jsonb) returns boolean
+    language c immutable strict parallel safe
+    as 'MODULE_PATHNAME', 'f6_validate';
+
+comment on function @extschema@.f6_validate(jsonb, jsonb) is
+    'whether the data is valid under the JSON Schema (draft 2020-12)';
+
+create function @extschema@.f6_validation_errors(
+    schema jsonb,
+    data jsonb,
+    out instance_location text,
+    out schema_location text,
+    out keyword text,
+    out message text
+) returns setof record
+    language c immutable strict parallel safe rows 10
+    as 'MODULE_PATHNAME', 'f6_validation_errors';
+
+comment on function @extschema@.f6_validation_errors(jsonb, jsonb) is
+    'why the data is not valid under the JSON Schema: a row for each of the first 10 failures';

@@ -1,0 +1,711 @@
+/*
+ * asof.c
+ *		What was true of an object at a material time, as known at a formal time.
+ *
+ * The object's events are read once, newest first.  A correction or validation stands later in the log than what it
+ * references, so what is known when an event is met decides about it for good.  What counts is sorted and folded.
+ *
+ * Reading is an ordinary query in the caller's name and snapshot: privileges, row level security and isolation are theirs.
+ * Rows are judged as the executor delivers them; only what counts is copied, into memory that the caller frees as a whole.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/params.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "f6.h"
+#include "asof.h"
+#include "errors.h"
+#include "event_type.h"
+#include "fold.h"
+#include "jsonb_walk.h"
+#include "relation.h"
+#include "uuid_array.h"
+
+F6_FUNCTION(f6_events);
+F6_FUNCTION(f6_state_asof);
+
+/* The history of an object, newest first; the row itself comes last, where it is asked for. */
+#define HISTORY_COLUMNS \
+	"e.\"position\", e.id, e.occurred_at, e.event_type, e.event_version, e.event_kind, " \
+	"e.event_reference, e.event_data"
+#define HISTORY_FROM \
+	" from f6.event_object as o" \
+	" join f6.event as e on e.\"position\" operator(pg_catalog.=) o.\"position\"" \
+	" where o.object_id operator(pg_catalog.=) $1 and e.created_at operator(pg_catalog.<=) $2" \
+	" order by o.\"position\" desc"
+
+#define HISTORY_QUERY		   "select " HISTORY_COLUMNS HISTORY_FROM
+#define HISTORY_QUERY_WITH_ROW "select " HISTORY_COLUMNS ", e" HISTORY_FROM
+
+/* columns of these queries */
+enum history_column
+{
+	HISTORY_POSITION,
+	HISTORY_ID,
+	HISTORY_OCCURRED_AT,
+	HISTORY_EVENT_TYPE,
+	HISTORY_EVENT_VERSION,
+	HISTORY_EVENT_KIND,
+	HISTORY_REFERENCE,
+	HISTORY_DATA,
+	HISTORY_ROW
+};
+
+/* Claims that a resolution has room for at first. */
+#define INITIAL_CLAIMS 64
+
+/* A type and version, as the log's columns hold them. */
+typedef struct type_key
+{
+	const char *name;
+	const char *version;
+	int name_length;
+	int version_length;
+} type_key;
+
+/* What an event says: its own content, or that of the correction which restates it. */
+typedef struct content
+{
+	Jsonb *data; /* NULL: the event is removed */
+	TimestampTz occurred_at;
+	type_key type; /* the data is valid under this type and version */
+} content;
+
+/* What later events in force say about an event. */
+typedef struct mark
+{
+	pg_uuid_t id;
+	const content *corrected; /* by the latest correction in force; NULL: by none */
+	bool validated;
+	char status;
+} mark;
+
+#define SH_PREFIX			 marks
+#define SH_ELEMENT_TYPE		 mark
+#define SH_KEY_TYPE			 pg_uuid_t
+#define SH_KEY				 id
+#define SH_HASH_KEY(tb, key) hash_bytes((key).data, UUID_LEN)
+#define SH_EQUAL(tb, a, b)	 (memcmp((a).data, (b).data, UUID_LEN) == 0)
+#define SH_SCOPE			 static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* The types of the object's events: copies, which stay whatever happens to the registry's cache. */
+typedef struct known_type
+{
+	type_key key;
+	uint32 hash;
+	f6_event_type *type;
+	char status;
+} known_type;
+
+/* hash_type_key returns a hash of a type and version. */
+static inline uint32
+hash_type_key(type_key key)
+{
+	return hash_combine(hash_bytes((const unsigned char *) key.name, key.name_length),
+						hash_bytes((const unsigned char *) key.version, key.version_length));
+}
+
+/* same_bytes tells whether two strings are the same. */
+static inline bool
+same_bytes(const char *a, int a_length, const char *b, int b_length)
+{
+	return a_length == b_length && memcmp(a, b, a_length) == 0;
+}
+
+#define SH_PREFIX			 known_types
+#define SH_ELEMENT_TYPE		 known_type
+#define SH_KEY_TYPE			 type_key
+#define SH_KEY				 key
+#define SH_HASH_KEY(tb, key) hash_type_key(key)
+#define SH_EQUAL(tb, a, b) \
+	(same_bytes((a).name, (a).name_length, (b).name, (b).name_length) && \
+	 same_bytes((a).version, (a).version_length, (b).version, (b).version_length))
+#define SH_SCOPE static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, entry) (entry)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* An event as read; it points into the executor's row, or into what is emptied after each row. */
+typedef struct history_event
+{
+	int64 position;
+	pg_uuid_t id;
+	Oid kind;
+	TimestampTz occurred_at;
+	type_key type;
+	Datum references;
+	bool has_references;
+	Datum data;
+	Datum row;
+} history_event;
+
+/* The answer to a question, while the object's history is read. */
+typedef struct resolution
+{
+	DestReceiver receiver; /* must come first */
+	const f6_question *question;
+	Oid claim_kind;
+	Oid correction_kind;
+	MemoryContext kept;	   /* what counts */
+	MemoryContext working; /* what is needed until the history has been read */
+	MemoryContext row;	   /* emptied after each row */
+	marks_hash *marks;
+	known_types_hash *types;
+	uint64 room;
+	f6_claims *result;
+} resolution;
+
+/* text_key returns a type and version that point into two (detoasted) texts. */
+static type_key
+text_key(const text *name, const text *version)
+{
+	type_key key = { VARDATA_ANY(name), VARDATA_ANY(version), (int) VARSIZE_ANY_EXHDR(name),
+					 (int) VARSIZE_ANY_EXHDR(version) };
+
+	return key;
+}
+
+/* copy_type copies what a claim needs to know of its type. */
+static f6_event_type *
+copy_type(const f6_event_type *type)
+{
+	f6_event_type *copy = palloc(sizeof(f6_event_type));
+
+	*copy = *type;
+	copy->event_type = pstrdup(type->event_type);
+	copy->event_version = pstrdup(type->event_version);
+	copy->valid_from = type->valid_from == NULL ? NULL : pstrdup(type->valid_from);
+	copy->program = NULL;
+	return copy;
+}
+
+/* find_type returns a type, from the registry when it is met for the first time. */
+static const f6_event_type *
+find_type(resolution *resolving, type_key key)
+{
+	known_type *known = known_types_lookup(resolving->types, key);
+	MemoryContext caller;
+	f6_event_type *type;
+	bool found;
+
+	if (known != NULL)
+		return known->type;
+
+	type = (f6_event_type *) f6_event_type_get(pnstrdup(key.name, key.name_length),
+											   pnstrdup(key.version, key.version_length));
+	caller = MemoryContextSwitchTo(resolving->kept);
+	type = copy_type(type);
+	MemoryContextSwitchTo(caller);
+
+	key.name = type->event_type;
+	key.version = type->event_version;
+	known = known_types_insert(resolving->types, key, &found);
+	known->type = type;
+	return type;
+}
+
+/* type_for_data returns the type of a claim, at the version that the data of its content was written for. */
+static const f6_event_type *
+type_for_data(resolution *resolving, const history_event *claim, const content *said)
+{
+	type_key key = claim->type;
+
+	if (same_bytes(said->type.name, said->type.name_length, key.name, key.name_length))
+		key = said->type;
+	return find_type(resolving, key);
+}
+
+/* has_force tells whether an event counts as far as its validation goes. */
+static bool
+has_force(resolution *resolving, const history_event *event, const mark *own)
+{
+	if (!resolving->question->legal || (own != NULL && own->validated))
+		return true;
+	return find_type(resolving, event->type)->legal_when_claimed;
+}
+
+/* is_removed tells whether a correction in force removes an event. */
+static bool
+is_removed(const mark *own)
+{
+	return own != NULL && own->corrected != NULL && own->corrected->data == NULL;
+}
+
+/* mark_event returns the mark of an event, made when it is the first word about it. */
+static mark *
+mark_event(resolution *resolving, const pg_uuid_t *id)
+{
+	bool found;
+	mark *target = marks_insert(resolving->marks, *id, &found);
+
+	if (!found)
+	{
+		target->corrected = NULL;
+		target->validated = false;
+	}
+	return target;
+}
+
+/* read_references returns the ids that an event references. */
+static f6_uuids
+read_references(const history_event *event)
+{
+	f6_uuids references = { 0, NULL };
+
+	if (event->has_references)
+		f6_uuids_read(event->references, "event_reference", &references);
+	return references;
+}
+
+/* copy_text copies a piece of text. */
+static const char *
+copy_text(const char *text, int length)
+{
+	return memcpy(palloc(length), text, length);
+}
+
+/* copy_content returns what a correction says itself, to be kept as long as the question is open. */
+static content *
+copy_content(resolution *resolving, const history_event *correction)
+{
+	/* The data may come to count, so it stands with what does. */
+	MemoryContext caller = MemoryContextSwitchTo(resolving->kept);
+	Jsonb *data = DatumGetJsonbPCopy(correction->data);
+	JsonbValue value;
+	content *said;
+
+	f6_jsonb_root(data, &value);
+	MemoryContextSwitchTo(resolving->working);
+	said = palloc(sizeof(content));
+	said->data = data;
+	if (f6_jsonb_is_null(&value))
+	{
+		pfree(data);
+		said->data = NULL;
+	}
+	said->occurred_at = correction->occurred_at;
+	said->type = correction->type;
+	said->type.name = copy_text(correction->type.name, correction->type.name_length);
+	said->type.version = copy_text(correction->type.version, correction->type.version_length);
+	MemoryContextSwitchTo(caller);
+	return said;
+}
+
+/* meet_correction lets a correction that is in force decide about the events about which no later one has. */
+static void
+meet_correction(resolution *resolving, const history_event *correction, const mark *own)
+{
+	const content *said;
+	f6_uuids targets;
+
+	if (is_removed(own) || !has_force(resolving, correction, own))
+		return;
+
+	if (own != NULL && own->corrected != NULL)
+		said = own->corrected;
+	else
+		said = copy_content(resolving, correction);
+
+	targets = read_references(correction);
+	for (int i = 0; i < targets.count; i++)
+	{
+		mark *target = mark_event(resolving, &targets.ids[i]);
+
+		if (target->corrected == NULL)
+			target->corrected = said;
+	}
+}
+
+/* meet_validation lets a validation that is in force give legal force; restated, it still does. */
+static void
+meet_validation(resolution *resolving, const history_event *validation, const mark *own)
+{
+	f6_uuids targets;
+
+	if (!resolving->question->legal || is_removed(own))
+		return;
+
+	targets = read_references(validation);
+	for (int i = 0; i < targets.count; i++)
+		mark_event(resolving, &targets.ids[i])->validated = true;
+}
+
+/* add_claim returns a new place at the end of the claims. */
+static f6_claim *
+add_claim(resolution *resolving)
+{
+	f6_claims *result = resolving->result;
+
+	if (result->count == resolving->room)
+	{
+		resolving->room *= 2;
+		result->claims = repalloc_huge(result->claims, resolving->room * sizeof(f6_claim));
+	}
+	return &result->claims[result->count++];
+}
+
+/* own_data returns a copy of the data that an event was recorded with. */
+static Jsonb *
+own_data(MemoryContext context, const history_event *event)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Jsonb *data = DatumGetJsonbPCopy(event->data);
+
+	MemoryContextSwitchTo(caller);
+	return data;
+}
+
+/* copy_row returns a copy of the row that an event is stored as. */
+static HeapTupleHeader
+copy_row(resolution *resolving, const history_event *event)
+{
+	HeapTupleHeader row = DatumGetHeapTupleHeader(event->row);
+	uint32 length = HeapTupleHeaderGetDatumLength(row);
+
+	return memcpy(MemoryContextAlloc(resolving->kept, length), row, length);
+}
+
+/*
+ * meet_claim adds a claim that counts to the answer.
+ *
+ * Most claims that do not count are seen not to before their data is touched: only a date of effect needs it.
+ */
+static void
+meet_claim(resolution *resolving, const history_event *event, const mark *own)
+{
+	const f6_question *question = resolving->question;
+	content said = { NULL, event->occurred_at, event->type };
+	const f6_event_type *type;
+	TimestampTz material_time;
+	f6_claim *claim;
+
+	if (is_removed(own) || !has_force(resolving, event, own))
+		return;
+
+	if (own != NULL && own->corrected != NULL)
+		said = *own->corrected;
+
+	type = type_for_data(resolving, event, &said);
+	material_time = said.occurred_at;
+	if (type->valid_from != NULL)
+	{
+		JsonbValue value;
+
+		if (said.data == NULL)
+			said.data = own_data(question->with_data ? resolving->kept : resolving->row, event);
+		f6_jsonb_root(said.data, &value);
+		material_time = f6_material_time(type, &value, said.occurred_at);
+	}
+	if (material_time > question->valid_at)
+		return;
+
+	if (question->with_data && said.data == NULL)
+		said.data = own_data(resolving->kept, event);
+
+	claim = add_claim(resolving);
+	claim->position = event->position;
+	claim->id = event->id;
+	claim->occurred_at = said.occurred_at;
+	claim->material_time = material_time;
+	claim->type = type;
+	claim->data = question->with_data ? said.data : NULL;
+	claim->row = question->with_row ? copy_row(resolving, event) : NULL;
+}
+
+/* read_event reads a row of the history. */
+static void
+read_event(TupleTableSlot *slot, history_event *event)
+{
+	Datum *values = slot->tts_values;
+
+	slot_getallattrs(slot);
+	event->position = DatumGetInt64(values[HISTORY_POSITION]);
+	event->id = *DatumGetUUIDP(values[HISTORY_ID]);
+	event->kind = DatumGetObjectId(values[HISTORY_EVENT_KIND]);
+	event->occurred_at = DatumGetTimestampTz(values[HISTORY_OCCURRED_AT]);
+	event->type = text_key(DatumGetTextPP(values[HISTORY_EVENT_TYPE]),
+						   DatumGetTextPP(values[HISTORY_EVENT_VERSION]));
+	event->references = values[HISTORY_REFERENCE];
+	event->has_references = !slot->tts_isnull[HISTORY_REFERENCE];
+	event->data = values[HISTORY_DATA];
+	event->row = slot->tts_tupleDescriptor->natts > HISTORY_ROW ? values[HISTORY_ROW] : (Datum) 0;
+}
+
+/* meet_row decides about the next event of the history; the executor calls it. */
+static bool
+meet_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	resolution *resolving = (resolution *) self;
+	MemoryContext caller = MemoryContextSwitchTo(resolving->row);
+	history_event event;
+	const mark *own;
+
+	read_event(slot, &event);
+	own = marks_lookup(resolving->marks, event.id);
+	if (event.kind == resolving->claim_kind)
+		meet_claim(resolving, &event, own);
+	else if (event.kind == resolving->correction_kind)
+		meet_correction(resolving, &event, own);
+	else
+		meet_validation(resolving, &event, own);
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(resolving->row);
+	return true;
+}
+
+/* begin_history has nothing to do: the executor tells that rows are coming. */
+static void
+begin_history(DestReceiver *self, int operation, TupleDesc descriptor)
+{
+	(void) self;
+	(void) operation;
+	(void) descriptor;
+}
+
+/* end_history has nothing to do: the executor tells that no more rows are coming, or that it is done. */
+static void
+end_history(DestReceiver *self)
+{
+	(void) self;
+}
+
+/*
+ * history_plan returns the plan that reads a history, made once in a backend.
+ *
+ * It is generic from the start: whatever the object, it is the index of its links and then the events.
+ */
+static SPIPlanPtr
+history_plan(bool with_row)
+{
+	static SPIPlanPtr plans[2];
+	Oid types[] = { UUIDOID, TIMESTAMPTZOID };
+	SPIPlanPtr plan;
+
+	if (plans[with_row] != NULL)
+		return plans[with_row];
+
+	plan = SPI_prepare_cursor(with_row ? HISTORY_QUERY_WITH_ROW : HISTORY_QUERY, lengthof(types),
+							  types, CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare the query of a history: %s",
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep the plan of a history");
+	plans[with_row] = plan;
+	return plan;
+}
+
+/* history_parameter sets a parameter of the query. */
+static void
+history_parameter(ParamListInfo parameters, int number, Oid type, Datum value)
+{
+	ParamExternData *parameter = &parameters->params[number];
+
+	parameter->value = value;
+	parameter->isnull = false;
+	parameter->pflags = PARAM_FLAG_CONST;
+	parameter->ptype = type;
+}
+
+/* read_history sends the events known of the object to the receiver, newest first. */
+static void
+read_history(const f6_question *question, DestReceiver *receiver)
+{
+	SPIExecuteOptions options = { 0 };
+	int result;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+
+	options.params = makeParamList(2);
+	history_parameter(options.params, 0, UUIDOID, UUIDPGetDatum(&question->object_id));
+	history_parameter(options.params, 1, TIMESTAMPTZOID, TimestampTzGetDatum(question->known_at));
+	options.read_only = true;
+	options.dest = receiver;
+	result = SPI_execute_plan_extended(history_plan(question->with_row), &options);
+	if (result < 0)
+		elog(ERROR, "could not read a history: %s", SPI_result_code_string(result));
+
+	SPI_finish();
+}
+
+/* compare_claims compares two claims by the order in which they are folded. */
+static int
+compare_claims(const void *a, const void *b)
+{
+	const f6_claim *first = a;
+	const f6_claim *second = b;
+
+	if (first->material_time != second->material_time)
+		return first->material_time < second->material_time ? -1 : 1;
+	if (first->position != second->position)
+		return first->position < second->position ? -1 : 1;
+	return 0;
+}
+
+/* sort_claims brings claims that stand newest first into fold order. */
+static void
+sort_claims(f6_claims *result)
+{
+	/* Mostly things are recorded in the order in which they happen, and sorted input costs next to nothing. */
+	for (uint64 low = 0, high = result->count; low + 1 < high; low++)
+	{
+		f6_claim claim = result->claims[low];
+
+		result->claims[low] = result->claims[--high];
+		result->claims[high] = claim;
+	}
+	CHECK_FOR_INTERRUPTS();
+	qsort(result->claims, result->count, sizeof(f6_claim), compare_claims);
+}
+
+/* f6_claims_asof returns the claims that count, in the current memory context and children of it. */
+f6_claims *
+f6_claims_asof(const f6_question *question)
+{
+	resolution resolving = { 0 };
+
+	resolving.receiver.receiveSlot = meet_row;
+	resolving.receiver.rStartup = begin_history;
+	resolving.receiver.rShutdown = end_history;
+	resolving.receiver.rDestroy = end_history;
+	resolving.receiver.mydest = DestNone;
+	resolving.question = question;
+	resolving.claim_kind = f6_event_kind_oid(F6_CLAIM);
+	resolving.correction_kind = f6_event_kind_oid(F6_CORRECTION);
+	resolving.kept =
+		GenerationContextCreate(CurrentMemoryContext, "f6 claims", ALLOCSET_DEFAULT_SIZES);
+	resolving.working =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 history", ALLOCSET_DEFAULT_SIZES);
+	resolving.row =
+		AllocSetContextCreate(resolving.working, "f6 history row", ALLOCSET_DEFAULT_SIZES);
+	resolving.marks = marks_create(resolving.working, INITIAL_CLAIMS, NULL);
+	resolving.types = known_types_create(resolving.working, 16, NULL);
+	resolving.room = INITIAL_CLAIMS;
+	resolving.result = palloc(sizeof(f6_claims));
+	resolving.result->count = 0;
+	resolving.result->claims = palloc(resolving.room * sizeof(f6_claim));
+
+	read_history(question, &resolving.receiver);
+	sort_claims(resolving.result);
+	MemoryContextDelete(resolving.working);
+	return resolving.result;
+}
+
+/* required_argument raises an error when an argument that must have a value has none. */
+static void
+required_argument(FunctionCallInfo fcinfo, int number, const char *name, const char *hint)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("%s must not be NULL", name),
+						errhint("%s", hint)));
+}
+
+/* read_question reads what is asked from a function's arguments; legal is the last of them. */
+static void
+read_question(FunctionCallInfo fcinfo, int legal, f6_question *question)
+{
+	required_argument(
+		fcinfo, 1, "valid_at",
+		"Leave it out to ask about now, or give 'infinity' for all that is recorded.");
+	required_argument(fcinfo, 2, "known_at", "Leave it out to ask with what is known now.");
+	required_argument(fcinfo, legal, "legal",
+					  "Give true to count only what has legal force, false to count every claim.");
+
+	memset(question, 0, sizeof(f6_question));
+	question->object_id = *PG_GETARG_UUID_P(0);
+	question->valid_at = PG_GETARG_TIMESTAMPTZ(1);
+	question->known_at = PG_GETARG_TIMESTAMPTZ(2);
+	question->legal = PG_GETARG_BOOL(legal);
+}
+
+/* fold_claims returns the fold of claims, in the current memory context. */
+static f6_fold *
+fold_claims(const f6_claims *claims)
+{
+	f6_fold *fold = f6_fold_begin(CurrentMemoryContext);
+
+	for (uint64 i = 0; i < claims->count; i++)
+	{
+		JsonbValue patch;
+
+		f6_jsonb_root(claims->claims[i].data, &patch);
+		f6_fold_merge(fold, &patch);
+	}
+	return fold;
+}
+
+/* f6_state_asof(object_id, valid_at, known_at, projection, legal) returns the object's state, NULL where nothing is known. */
+Datum
+f6_state_asof(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext working;
+	f6_question question;
+	f6_fold *fold;
+	Jsonb *state;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	read_question(fcinfo, 4, &question);
+	question.with_data = true;
+	if (!PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(F6_ERR_UNKNOWN),
+				 errmsg("projection \"%s\" does not exist", text_to_cstring(PG_GETARG_TEXT_PP(3))),
+				 errhint("Leave it out to merge the data of the events.")));
+
+	working = AllocSetContextCreate(caller, "f6 state", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(working);
+	fold = fold_claims(f6_claims_asof(&question));
+	MemoryContextSwitchTo(caller);
+	state = f6_fold_result(fold);
+	MemoryContextDelete(working);
+
+	if (state == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(state);
+}
+
+/* f6_events(object_id, valid_at, known_at, legal) returns the events that count, as stored, in fold order. */
+Datum
+f6_events(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	f6_question question;
+	f6_claims *claims;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	read_question(fcinfo, 3, &question);
+	question.with_row = true;
+
+	claims = f6_claims_asof(&question);
+	for (uint64 i = 0; i < claims->count; i++)
+	{
+		HeapTupleData row = { 0 };
+
+		row.t_data = claims->claims[i].row;
+		row.t_len = HeapTupleHeaderGetDatumLength(row.t_data);
+		tuplestore_puttuple(result->setResult, &row);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * asof.h
+ *		What is known of an object: the claims that count at a material time, as known at a formal time.
+ */
+#ifndef F6_ASOF_H
+#define F6_ASOF_H
+
+#include "access/htup.h"
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+#include "event_type.h"
+
+typedef struct f6_question
+{
+	pg_uuid_t object_id;
+	TimestampTz valid_at; /* material time */
+	TimestampTz known_at; /* formal time */
+	bool legal;			  /* only what has legal force? */
+	bool with_data;		  /* fill in the claims' data? */
+	bool with_row;		  /* fill in the claims' rows? */
+} f6_question;
+
+/* A claim that counts, as the corrections in force restate it. */
+typedef struct f6_claim
+{
+	int64 position;
+	pg_uuid_t id;
+	TimestampTz occurred_at;
+	TimestampTz material_time;
+	const f6_event_type *type; /* of the claim, at the version of the data; it has no program */
+	Jsonb *data;
+	HeapTupleHeader row; /* of f6.event, as stored */
+} f6_claim;
+
+/* Claims in the order in which they are folded. */
+typedef struct f6_claims
+{
+	uint64 count;
+	f6_claim *claims;
+} f6_claims;
+
+extern f6_claims *f6_claims_asof(const f6_question *question);
+
+#endif /* F6_ASOF_H */

@@ -1,0 +1,31 @@
+/*
+ * compat.h
+ *		What differs between the supported servers: the only place that knows a version number.
+ */
+#ifndef F6_COMPAT_H
+#define F6_COMPAT_H
+
+#include "fmgr.h"
+
+#if PG_VERSION_NUM < 150000
+#error "f6 needs PostgreSQL 15 or later"
+#endif
+
+/* Before 16 the server left every symbol of a library visible, and the macro empty. */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+/* From 18 the server makes time-ordered UUIDs itself. */
+#if PG_VERSION_NUM >= 180000
+#include "utils/fmgrprotos.h"
+#define F6_SERVER_HAS_UUIDV7
+#endif
+
+/* Declares and registers a function that SQL calls. */
+#define F6_FUNCTION(name)                                                                          \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                               \
+	PG_FUNCTION_INFO_V1(name)
+
+#endif /* F6_COMPAT_H */

@@ -1,0 +1,31 @@
+/*
+ * errors.h
+ *		The SQLSTATEs that f6 raises, by what they mean to a caller.
+ */
+#ifndef F6_ERRORS_H
+#define F6_ERRORS_H
+
+#include "utils/errcodes.h"
+
+/* 55000: the log and the registry are append-only */
+#define F6_ERR_FORBIDDEN_CHANGE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+/* 42704: no such event type, version, zone or projection */
+#define F6_ERR_UNKNOWN ERRCODE_UNDEFINED_OBJECT
+/* 23514: the event's content, or what it references, breaks a rule */
+#define F6_ERR_INVALID_EVENT ERRCODE_CHECK_VIOLATION
+/* 23503: a referenced event does not exist */
+#define F6_ERR_MISSING_REFERENCE ERRCODE_FOREIGN_KEY_VIOLATION
+/* 23505: the id belongs to an event with other content */
+#define F6_ERR_DUPLICATE_ID ERRCODE_UNIQUE_VIOLATION
+/* 22023: an argument that makes no sense */
+#define F6_ERR_BAD_ARGUMENT ERRCODE_INVALID_PARAMETER_VALUE
+/* 22004: an argument that must not be NULL */
+#define F6_ERR_NULL_ARGUMENT ERRCODE_NULL_VALUE_NOT_ALLOWED
+/* 428C9: a column that only f6 fills */
+#define F6_ERR_GENERATED_COLUMN ERRCODE_GENERATED_ALWAYS
+/* 42501: the caller's role may not do this */
+#define F6_ERR_NO_PRIVILEGE ERRCODE_INSUFFICIENT_PRIVILEGE
+/* 0A000: JSON Schema that the validator does not know yet */
+#define F6_ERR_UNSUPPORTED ERRCODE_FEATURE_NOT_SUPPORTED
+
+#endif /* F6_ERRORS_H */

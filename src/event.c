@@ -1,0 +1,424 @@
+/*
+ * event.c
+ *		An event on its way into the log: filling what the caller left open, and checking all of it.
+ *
+ * Everything is checked before the event takes a position, so a refused event leaves no gap.  Memory is the caller's
+ * current context; look-ups see what is committed and what this transaction has done, the current statement included.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "event.h"
+#include "event_basis.h"
+#include "event_type.h"
+#include "jsonb_walk.h"
+#include "schema_validate.h"
+#include "uuid.h"
+#include "zone.h"
+
+#define F6_IMPORTER_ROLE "f6_importer"
+
+/* f6_event_refuse_generated raises the error for a column that only f6 fills. */
+void
+f6_event_refuse_generated(const char *column)
+{
+	ereport(ERROR, (errcode(F6_ERR_GENERATED_COLUMN),
+					errmsg("cannot insert a value into column \"%s\" of f6.event", column),
+					errdetail("f6 fills it."), errhint("Leave the column out.")));
+}
+
+/* check_generated refuses a row with a value in a column that only f6 fills. */
+static void
+check_generated(Relation event, const f6_event_row *row)
+{
+	static const int generated[] = { F6_EVENT_POSITION_COLUMN, F6_EVENT_APPENDED_BY,
+									 F6_EVENT_CLIENT_ADDR, F6_EVENT_APPLICATION_NAME };
+
+	for (int i = 0; i < (int) lengthof(generated); i++)
+	{
+		if (f6_event_has(row, generated[i]))
+			f6_event_refuse_generated(
+				NameStr(TupleDescAttr(RelationGetDescr(event), generated[i] - 1)->attname));
+	}
+}
+
+/* f6_event_check_importer refuses a caller who may not say when an event was recorded. */
+void
+f6_event_check_importer(void)
+{
+	Oid importer = get_role_oid(F6_IMPORTER_ROLE, true);
+
+	if (!superuser() && (!OidIsValid(importer) || !has_privs_of_role(GetUserId(), importer)))
+		ereport(ERROR, (errcode(F6_ERR_NO_PRIVILEGE), errmsg("permission denied to set created_at"),
+						errdetail("Only members of the role %s say when an event was recorded.",
+								  F6_IMPORTER_ROLE),
+						errhint("Leave created_at out: it is the clock at the append. To say when "
+								"something happened, set occurred_at.")));
+}
+
+/* f6_event_find reads the event with that id, copied into the current memory context, and tells whether there is one. */
+bool
+f6_event_find(Relation event, Datum id, f6_event_row *row)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, F6_EVENT_ID, BTEqualStrategyNumber, F_UUID_EQ, id);
+	scan =
+		systable_beginscan(event, f6_relation_oid(F6_EVENT_ID_INDEX), true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		heap_deform_tuple(heap_copytuple(tuple), RelationGetDescr(event), row->values, row->nulls);
+	systable_endscan(scan);
+	return HeapTupleIsValid(tuple);
+}
+
+/* same_value tells whether two rows have the same in a column. */
+static bool
+same_value(Relation event, int column, const f6_event_row *a, const f6_event_row *b)
+{
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(event), column - 1);
+	TypeCacheEntry *type;
+
+	if (!f6_event_has(a, column) || !f6_event_has(b, column))
+		return f6_event_has(a, column) == f6_event_has(b, column);
+	type = lookup_type_cache(attribute->atttypid, TYPECACHE_EQ_OPR_FINFO);
+	return DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, attribute->attcollation,
+										  f6_event_value(a, column), f6_event_value(b, column)));
+}
+
+/* first_difference returns the first column in which a given row differs from a stored one, 0 when it is the same event. */
+static int
+first_difference(Relation event, const f6_event_row *given, const f6_event_row *stored)
+{
+	/* What f6 would have filled in counts only where the caller gave it. */
+	static const int defaulted[] = { F6_EVENT_ZONE_ID, F6_EVENT_CREATED_AT, F6_EVENT_OCCURRED_AT,
+									 F6_EVENT_OBJECT_IDS, F6_EVENT_EVENT_VERSION };
+	static const int plain[] = { F6_EVENT_EVENT_TYPE,  F6_EVENT_EVENT_KIND, F6_EVENT_SOURCE_ID,
+								 F6_EVENT_SOURCE_TYPE, F6_EVENT_REFERENCE,	F6_EVENT_DATA,
+								 F6_EVENT_METADATA };
+
+	for (int i = 0; i < (int) lengthof(plain); i++)
+	{
+		if (!same_value(event, plain[i], given, stored))
+			return plain[i];
+	}
+	for (int i = 0; i < (int) lengthof(defaulted); i++)
+	{
+		if (f6_event_has(given, defaulted[i]) && !same_value(event, defaulted[i], given, stored))
+			return defaulted[i];
+	}
+	return 0;
+}
+
+/* is_appended tells whether the event is in the log already; another event with its id is an error. */
+static bool
+is_appended(Relation event, const f6_event_row *row)
+{
+	f6_event_row stored;
+	int column;
+
+	if (!f6_event_has(row, F6_EVENT_ID) ||
+		!f6_event_find(event, f6_event_value(row, F6_EVENT_ID), &stored))
+		return false;
+	column = first_difference(event, row, &stored);
+	if (column != 0)
+		ereport(ERROR,
+				(errcode(F6_ERR_DUPLICATE_ID),
+				 errmsg("an event with this id exists, with other content"),
+				 errdetail("Event %s, at position " INT64_FORMAT ", differs in column \"%s\".",
+						   DatumGetCString(
+							   DirectFunctionCall1(uuid_out, f6_event_value(row, F6_EVENT_ID))),
+						   DatumGetInt64(f6_event_value(&stored, F6_EVENT_POSITION_COLUMN)),
+						   NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname)),
+				 errhint("An append is repeated with the same content, or made with another id.")));
+	return true;
+}
+
+/* complete_kind makes a claim of an event that does not say what it is, and returns the kind. */
+static f6_event_kind
+complete_kind(f6_event_row *row)
+{
+	if (!f6_event_has(row, F6_EVENT_EVENT_KIND))
+		f6_event_set(row, F6_EVENT_EVENT_KIND, ObjectIdGetDatum(f6_event_kind_oid(F6_CLAIM)));
+	return f6_event_kind_of(DatumGetObjectId(f6_event_value(row, F6_EVENT_EVENT_KIND)));
+}
+
+/* complete_data gives a validation without content the content null; every other event must have some. */
+static void
+complete_data(f6_event_row *row, f6_event_kind kind)
+{
+	if (f6_event_has(row, F6_EVENT_DATA))
+		return;
+	if (kind != F6_VALIDATION)
+		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("event_data must not be NULL"),
+						kind == F6_CORRECTION
+							? errhint("A correction restates the data, or removes the event with "
+									  "the JSON value null: 'null'::jsonb.")
+							: errhint("An event without content has an empty object: '{}'.")));
+	f6_event_set(row, F6_EVENT_DATA, DirectFunctionCall1(jsonb_in, CStringGetDatum("null")));
+}
+
+/* complete_reference makes no difference between an empty list of references and none. */
+static void
+complete_reference(f6_event_row *row)
+{
+	if (f6_event_has(row, F6_EVENT_REFERENCE) &&
+		ARR_NDIM(DatumGetArrayTypeP(f6_event_value(row, F6_EVENT_REFERENCE))) == 0)
+		row->nulls[F6_EVENT_REFERENCE - 1] = true;
+}
+
+/* complete_zone puts an event into the session's zone, or checks that the zone it names exists. */
+static void
+complete_zone(f6_event_row *row)
+{
+	if (f6_event_has(row, F6_EVENT_ZONE_ID))
+		f6_zone_check(DatumGetInt32(f6_event_value(row, F6_EVENT_ZONE_ID)));
+	else
+		f6_event_set(row, F6_EVENT_ZONE_ID, Int32GetDatum(f6_zone_current()));
+}
+
+/* event_text returns a column of type text as a string. */
+static char *
+event_text(const f6_event_row *row, int column)
+{
+	return TextDatumGetCString(f6_event_value(row, column));
+}
+
+/* complete_version gives an event the newest version of its type where it names none. */
+static void
+complete_version(f6_event_row *row)
+{
+	if (!f6_event_has(row, F6_EVENT_EVENT_VERSION))
+		f6_event_set(
+			row, F6_EVENT_EVENT_VERSION,
+			CStringGetTextDatum(f6_event_type_newest(event_text(row, F6_EVENT_EVENT_TYPE))));
+}
+
+/* check_content refuses data that is not valid under a type's schema, or has no readable date of effect. */
+static void
+check_content(const char *event_type, const char *event_version, const JsonbValue *data)
+{
+	const f6_event_type *type = f6_event_type_get(event_type, event_version);
+	TimestampTz effect;
+
+	if (!f6_schema_accepts(type->program, data))
+		ereport(ERROR, (errcode(F6_ERR_INVALID_EVENT),
+						errmsg("event data is not valid for event type \"%s\" version \"%s\"",
+							   event_type, event_version),
+						errdetail("%s", f6_schema_failures_text(type->program, data))));
+	(void) f6_effect_time(type, data, &effect);
+}
+
+/*
+ * check_restatement checks data that restates events against the types of those events too.
+ *
+ * A correction that restates a correction acts on what that one corrects, and so on.
+ */
+static void
+check_restatement(Relation event, const f6_basis *basis, const char *checked_type,
+				  const JsonbValue *data)
+{
+	check_stack_depth();
+	for (int i = 0; i < basis->count; i++)
+	{
+		const f6_event_row *target = &basis->events[i];
+		char *type = event_text(target, F6_EVENT_EVENT_TYPE);
+		f6_basis deeper;
+
+		if (strcmp(type, checked_type) != 0)
+			check_content(type, event_text(target, F6_EVENT_EVENT_VERSION), data);
+		if (DatumGetObjectId(f6_event_value(target, F6_EVENT_EVENT_KIND)) !=
+			f6_event_kind_oid(F6_CORRECTION))
+			continue;
+		f6_basis_read(event, target, &deeper);
+		check_restatement(event, &deeper, checked_type, data);
+	}
+}
+
+/* check_data checks an event's content against its type, and that of a correction against what it restates. */
+static void
+check_data(Relation event, const f6_event_row *row, f6_event_kind kind, const f6_basis *basis)
+{
+	char *type = event_text(row, F6_EVENT_EVENT_TYPE);
+	char *version = event_text(row, F6_EVENT_EVENT_VERSION);
+	JsonbValue data;
+
+	f6_jsonb_root(DatumGetJsonbP(f6_event_value(row, F6_EVENT_DATA)), &data);
+	if (kind != F6_CLAIM && f6_jsonb_is_null(&data))
+	{
+		/* Nothing to check: a bare validation, or a removal.  The type must exist all the same. */
+		(void) f6_event_type_get(type, version);
+		return;
+	}
+	check_content(type, version, &data);
+	if (kind == F6_CORRECTION)
+		check_restatement(event, basis, type, &data);
+}
+
+/* newest_created_at returns when the newest event was recorded, of one zone or of all (0); false when there is none. */
+static bool
+newest_created_at(Relation event, int32 zone_id, TimestampTz *created_at)
+{
+	Relation index = index_open(f6_relation_oid(F6_EVENT_POSITION_INDEX), AccessShareLock);
+	SnapshotData dirty;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool found = false;
+
+	InitDirtySnapshot(dirty);
+	scan = systable_beginscan_ordered(event, index, &dirty, 0, NULL);
+	while (!found &&
+		   HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
+	{
+		bool isnull;
+		Datum owner = heap_getattr(tuple, F6_EVENT_ZONE_ID, RelationGetDescr(event), &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (zone_id == 0 || DatumGetInt32(owner) == zone_id)
+		{
+			*created_at = DatumGetTimestampTz(
+				heap_getattr(tuple, F6_EVENT_CREATED_AT, RelationGetDescr(event), &isnull));
+			found = true;
+		}
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/* check_created_at refuses a formal time that contradicts the order of the log. */
+static void
+check_created_at(Relation event, const f6_event_row *row, TimestampTz created_at)
+{
+	int32 zone_id = DatumGetInt32(f6_event_value(row, F6_EVENT_ZONE_ID));
+	TimestampTz newest;
+
+	if (TIMESTAMP_NOT_FINITE(created_at) || created_at > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(F6_ERR_BAD_ARGUMENT), errmsg("created_at must be a moment in the past"),
+				 errdetail("It is %s.", timestamptz_to_str(created_at))));
+	if (newest_created_at(event, zone_id, &newest) && created_at < newest)
+		ereport(ERROR,
+				(errcode(F6_ERR_BAD_ARGUMENT),
+				 errmsg("created_at is earlier than the newest event of zone %d", zone_id),
+				 errdetail("The newest event was recorded at %s.", timestamptz_to_str(newest)),
+				 errhint("Import history in the order in which it was recorded, or into a zone of "
+						 "its own.")));
+}
+
+/* complete_created_at sets the formal time: the clock, never behind the log, or what an importer gives. */
+static void
+complete_created_at(Relation event, f6_event_row *row)
+{
+	TimestampTz now;
+	TimestampTz newest;
+
+	if (f6_event_has(row, F6_EVENT_CREATED_AT))
+	{
+		check_created_at(event, row, DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)));
+		return;
+	}
+	now = GetCurrentTimestamp();
+	if (newest_created_at(event, 0, &newest))
+		now = Max(now, newest);
+	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(now));
+}
+
+/* complete_occurred_at says that an event happened now: when its transaction began, or when it was recorded. */
+static void
+complete_occurred_at(f6_event_row *row, bool imported)
+{
+	if (f6_event_has(row, F6_EVENT_OCCURRED_AT))
+		return;
+	f6_event_set(row, F6_EVENT_OCCURRED_AT,
+				 imported ? f6_event_value(row, F6_EVENT_CREATED_AT)
+						  : TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+}
+
+/* client_address returns where the client connects from; it tells whether that is known. */
+static bool
+client_address(Datum *address)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	*address = inet_client_addr(fcinfo);
+	return !fcinfo->isnull;
+}
+
+/* complete_provenance records who appends, from where, and with what. */
+static void
+complete_provenance(f6_event_row *row)
+{
+	Datum address;
+
+	f6_event_set(
+		row, F6_EVENT_APPENDED_BY,
+		DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetSessionUserId(), false))));
+	if (client_address(&address))
+		f6_event_set(row, F6_EVENT_CLIENT_ADDR, address);
+	if (application_name != NULL && application_name[0] != '\0')
+		f6_event_set(row, F6_EVENT_APPLICATION_NAME, CStringGetTextDatum(application_name));
+}
+
+/*
+ * f6_event_complete fills and checks an event, and tells whether it is to be inserted: false means that it is in the
+ * log already, with the same content.
+ */
+bool
+f6_event_complete(Relation event, f6_event_row *row)
+{
+	bool imported = f6_event_has(row, F6_EVENT_CREATED_AT);
+	f6_event_kind kind;
+	f6_basis basis;
+
+	check_generated(event, row);
+	if (imported)
+		f6_event_check_importer();
+	if (!f6_event_has(row, F6_EVENT_EVENT_TYPE))
+		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("event_type must not be NULL")));
+	kind = complete_kind(row);
+	complete_data(row, kind);
+	complete_reference(row);
+	if (is_appended(event, row))
+		return false;
+
+	complete_zone(row);
+	complete_version(row);
+	f6_basis_read(event, row, &basis);
+	f6_basis_check(kind, &basis);
+	if (kind != F6_CLAIM)
+		f6_basis_complete_objects(row, &basis);
+	f6_objects_check(row);
+	check_data(event, row, kind, &basis);
+
+	if (!f6_event_has(row, F6_EVENT_ID))
+		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
+	complete_created_at(event, row);
+	complete_occurred_at(row, imported);
+	complete_provenance(row);
+	f6_event_set(
+		row, F6_EVENT_POSITION_COLUMN,
+		Int64GetDatum(nextval_internal(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), false)));
+	return true;
+}

@@ -1,0 +1,22 @@
+/*
+ * event_basis.h
+ *		The events that an event references: its basis.
+ */
+#ifndef F6_EVENT_BASIS_H
+#define F6_EVENT_BASIS_H
+
+#include "event.h"
+
+/* The referenced events, in the order of the references. */
+typedef struct f6_basis
+{
+	int count;
+	f6_event_row *events;
+} f6_basis;
+
+extern void f6_basis_read(Relation event, const f6_event_row *row, f6_basis *basis);
+extern void f6_basis_check(f6_event_kind kind, const f6_basis *basis);
+extern void f6_basis_complete_objects(f6_event_row *row, const f6_basis *basis);
+extern void f6_objects_check(const f6_event_row *row);
+
+#endif /* F6_EVENT_BASIS_H */

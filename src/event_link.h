@@ -1,0 +1,16 @@
+/*
+ * event_link.h
+ *		Writing f6.event_object and f6.event_link.
+ */
+#ifndef F6_EVENT_LINK_H
+#define F6_EVENT_LINK_H
+
+#include "event.h"
+
+typedef struct f6_link_writer f6_link_writer;
+
+extern f6_link_writer *f6_links_begin(void);
+extern void f6_links_write(f6_link_writer *writer, const f6_event_row *row);
+extern void f6_links_end(f6_link_writer *writer);
+
+#endif /* F6_EVENT_LINK_H */

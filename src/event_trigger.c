@@ -1,0 +1,184 @@
+/*
+ * event_trigger.c
+ *		The triggers of the log: the rules that hold whichever way an event comes in.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "f6.h"
+#include "append.h"
+#include "errors.h"
+#include "event.h"
+#include "event_link.h"
+#include "relation.h"
+
+F6_FUNCTION(f6_event_before_insert);
+F6_FUNCTION(f6_event_after_insert);
+F6_FUNCTION(f6_forbid_change);
+F6_FUNCTION(f6_registry_changed);
+
+/* refuse_protocol raises the error for a trigger function that is called in another way than f6's own triggers do. */
+static void
+refuse_protocol(const char *function)
+{
+	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					errmsg("function \"%s\" was not called as a trigger of f6", function)));
+}
+
+/* check_complete refuses a restored row that lacks what only f6 fills. */
+static void
+check_complete(Relation event, const f6_event_row *row)
+{
+	static const int needed[] = {
+		F6_EVENT_POSITION_COLUMN, F6_EVENT_ZONE_ID,		F6_EVENT_ID,
+		F6_EVENT_CREATED_AT,	  F6_EVENT_OCCURRED_AT, F6_EVENT_APPENDED_BY
+	};
+
+	for (int i = 0; i < (int) lengthof(needed); i++)
+	{
+		if (!f6_event_has(row, needed[i]))
+			ereport(
+				ERROR,
+				(errcode(F6_ERR_FORBIDDEN_CHANGE), errmsg("only complete events can be restored"),
+				 errdetail("The session has the settings of a dump that is being restored, and "
+						   "column \"%s\" is NULL.",
+						   NameStr(TupleDescAttr(RelationGetDescr(event), needed[i] - 1)->attname)),
+				 errhint("To append events in this session, reset search_path and "
+						 "check_function_bodies.")));
+	}
+}
+
+/* f6_event_before_insert is the trigger that completes and checks an event; one that is in the log already is left out. */
+Datum
+f6_event_before_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	ErrorContextCallback *statement = error_context_stack;
+	f6_event_row row;
+	bool is_new;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		!f6_is_relation(trigger->tg_relation, F6_EVENT))
+		refuse_protocol("f6_event_before_insert");
+
+	heap_deform_tuple(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), row.values,
+					  row.nulls);
+	if (f6_is_restoring(trigger->tg_relation))
+	{
+		check_complete(trigger->tg_relation, &row);
+		return PointerGetDatum(trigger->tg_trigtuple);
+	}
+	error_context_stack = f6_append_error_context(&row);
+	is_new = f6_event_complete(trigger->tg_relation, &row);
+	error_context_stack = statement;
+	return PointerGetDatum(
+		is_new ? heap_form_tuple(RelationGetDescr(trigger->tg_relation), row.values, row.nulls)
+			   : NULL);
+}
+
+/* link_appended links the events of a finished statement. */
+static void
+link_appended(TriggerData *trigger)
+{
+	Tuplestorestate *appended = trigger->tg_newtable;
+	TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
+	MemoryContext per_event =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 links of an event", ALLOCSET_DEFAULT_SIZES);
+	f6_link_writer *writer = f6_links_begin();
+	int reader = tuplestore_alloc_read_pointer(appended, EXEC_FLAG_REWIND);
+
+	tuplestore_select_read_pointer(appended, reader);
+	tuplestore_rescan(appended);
+	while (tuplestore_gettupleslot(appended, true, false, slot))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(per_event);
+		f6_event_row row;
+
+		slot_getallattrs(slot);
+		memcpy(row.values, slot->tts_values, sizeof(row.values));
+		memcpy(row.nulls, slot->tts_isnull, sizeof(row.nulls));
+		f6_links_write(writer, &row);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(per_event);
+	}
+	f6_links_end(writer);
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(per_event);
+}
+
+/* f6_event_after_insert is the trigger that links the events of a statement; a dump brings its own links. */
+Datum
+f6_event_after_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || trigger->tg_newtable == NULL ||
+		!f6_is_relation(trigger->tg_relation, F6_EVENT))
+		refuse_protocol("f6_event_after_insert");
+
+	if (!f6_is_restoring(trigger->tg_relation))
+		link_appended(trigger);
+	return PointerGetDatum(NULL);
+}
+
+/* forbidden_operation names the statement that a trigger refuses. */
+static const char *
+forbidden_operation(TriggerEvent event)
+{
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		return "INSERT";
+	if (TRIGGER_FIRED_BY_UPDATE(event))
+		return "UPDATE";
+	return TRIGGER_FIRED_BY_DELETE(event) ? "DELETE" : "TRUNCATE";
+}
+
+/* way_instead says what to do instead of changing a table. */
+static const char *
+way_instead(Relation relation)
+{
+	if (f6_is_relation(relation, F6_EVENT))
+		return "Append a correction that references the event.";
+	if (f6_is_relation(relation, F6_EVENT_TYPE))
+		return "Register a new version of the event type.";
+	if (f6_is_relation(relation, F6_ZONE))
+		return "A zone stays, because its events do.";
+	return "f6 keeps this table: append to f6.event.";
+}
+
+/* f6_forbid_change is the trigger that refuses a change; a dump's rows may be inserted. */
+Datum
+f6_forbid_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		refuse_protocol("f6_forbid_change");
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !f6_is_restoring(trigger->tg_relation))
+		ereport(ERROR, (errcode(F6_ERR_FORBIDDEN_CHANGE),
+						errmsg("%s is not allowed on %s.%s", forbidden_operation(trigger->tg_event),
+							   F6_SCHEMA, RelationGetRelationName(trigger->tg_relation)),
+						errhint("%s", way_instead(trigger->tg_relation))));
+	return PointerGetDatum(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ? trigger->tg_trigtuple : NULL);
+}
+
+/* f6_registry_changed is the trigger that tells every session to forget what it knows of a table. */
+Datum
+f6_registry_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event))
+		refuse_protocol("f6_registry_changed");
+	CacheInvalidateRelcache(trigger->tg_relation);
+	return PointerGetDatum(NULL);
+}

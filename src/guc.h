@@ -1,0 +1,13 @@
+/*
+ * guc.h
+ *		f6's settings.
+ */
+#ifndef F6_GUC_H
+#define F6_GUC_H
+
+/* f6.zone: the zone that appends belong to, as number, name or organisation/name */
+extern char *f6_zone_setting;
+
+extern void f6_guc_init(void);
+
+#endif /* F6_GUC_H */

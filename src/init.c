@@ -1,0 +1,23 @@
+/*
+ * init.c
+ *		What happens when the server loads the library.
+ */
+#include "postgres.h"
+
+#include "f6.h"
+#include "event_type.h"
+#include "guc.h"
+#include "zone.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+/* _PG_init readies f6 for a backend. */
+void
+_PG_init(void)
+{
+	f6_guc_init();
+	f6_zone_init();
+	f6_event_type_init();
+}

@@ -1,0 +1,95 @@
+/*
+ * relation.c
+ *		f6's own tables: finding them by name through the system caches, whatever the caller's search_path.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "relation.h"
+
+static const char *const kind_labels[] = { "claim", "correction", "validation" };
+
+/* f6_relation_oid returns the OID of a relation of f6's schema. */
+Oid
+f6_relation_oid(const char *name)
+{
+	Oid relation = get_relname_relid(name, get_namespace_oid(F6_SCHEMA, false));
+
+	if (!OidIsValid(relation))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation \"%s.%s\" does not exist", F6_SCHEMA, name),
+						errhint("It is part of the extension f6: create the extension anew.")));
+	return relation;
+}
+
+/* f6_is_relation tells whether an open relation is the table of f6 with that name. */
+bool
+f6_is_relation(Relation relation, const char *name)
+{
+	return RelationGetRelid(relation) == f6_relation_oid(name);
+}
+
+/*
+ * f6_is_restoring tells whether the table's owner is loading a dump into it.
+ *
+ * pg_dump opens each of its scripts with these two settings, which nobody else has both of.
+ */
+bool
+f6_is_restoring(Relation relation)
+{
+	return !check_function_bodies && namespace_search_path[0] == '\0' &&
+		   has_privs_of_role(GetUserId(), relation->rd_rel->relowner);
+}
+
+/* f6_event_kind_type returns the OID of the enum f6.event_kind. */
+static Oid
+f6_event_kind_type(void)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("event_kind"),
+						   ObjectIdGetDatum(get_namespace_oid(F6_SCHEMA, false)));
+}
+
+/* f6_event_kind_oid returns the enum value of a kind, as stored. */
+Oid
+f6_event_kind_oid(f6_event_kind kind)
+{
+	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(f6_event_kind_type()),
+						   CStringGetDatum(kind_labels[kind]));
+}
+
+/* f6_event_kind_of returns the kind that a stored enum value stands for. */
+f6_event_kind
+f6_event_kind_of(Oid label)
+{
+	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
+	int kind = -1;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		const char *name = NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel);
+
+		for (int i = 0; i < (int) lengthof(kind_labels); i++)
+		{
+			if (strcmp(name, kind_labels[i]) == 0)
+				kind = i;
+		}
+		ReleaseSysCache(tuple);
+	}
+	if (kind < 0)
+		ereport(ERROR,
+				(errcode(F6_ERR_BAD_ARGUMENT),
+				 errmsg("value %u of f6.event_kind is not known to this version of f6", label)));
+	return (f6_event_kind) kind;
+}

@@ -1,0 +1,89 @@
+/*
+ * relation.h
+ *		f6's own tables: their names, columns and indexes, and how to open them.
+ */
+#ifndef F6_RELATION_H
+#define F6_RELATION_H
+
+#include "access/attnum.h"
+#include "utils/relcache.h"
+
+#define F6_EVENT				   "event"
+#define F6_EVENT_ID_INDEX		   "event_id_key"
+#define F6_EVENT_POSITION_INDEX	   "event_pkey"
+#define F6_EVENT_POSITION_SEQUENCE "event_position_seq"
+#define F6_EVENT_OBJECT			   "event_object"
+#define F6_EVENT_LINK			   "event_link"
+#define F6_EVENT_TYPE			   "event_type"
+#define F6_EVENT_TYPE_INDEX		   "event_type_pkey"
+#define F6_ZONE					   "zone"
+#define F6_ZONE_INDEX			   "zone_pkey"
+
+#define F6_DEFAULT_ZONE 1
+
+/* columns of f6.event */
+enum f6_event_column
+{
+	F6_EVENT_POSITION_COLUMN = 1,
+	F6_EVENT_ZONE_ID,
+	F6_EVENT_ID,
+	F6_EVENT_CREATED_AT,
+	F6_EVENT_OCCURRED_AT,
+	F6_EVENT_OBJECT_IDS,
+	F6_EVENT_EVENT_TYPE,
+	F6_EVENT_EVENT_VERSION,
+	F6_EVENT_EVENT_KIND,
+	F6_EVENT_SOURCE_ID,
+	F6_EVENT_SOURCE_TYPE,
+	F6_EVENT_REFERENCE,
+	F6_EVENT_DATA,
+	F6_EVENT_METADATA,
+	F6_EVENT_APPENDED_BY,
+	F6_EVENT_CLIENT_ADDR,
+	F6_EVENT_APPLICATION_NAME,
+	F6_EVENT_COLUMNS = F6_EVENT_APPLICATION_NAME
+};
+
+/* columns of f6.event_object and f6.event_link: zone, object or referenced event, position */
+enum f6_link_column
+{
+	F6_LINK_ZONE_ID = 1,
+	F6_LINK_TARGET,
+	F6_LINK_POSITION,
+	F6_LINK_COLUMNS = F6_LINK_POSITION
+};
+
+/* columns of f6.event_type */
+enum f6_event_type_column
+{
+	F6_EVENT_TYPE_NAME = 1,
+	F6_EVENT_TYPE_VERSION,
+	F6_EVENT_TYPE_ORDINAL,
+	F6_EVENT_TYPE_SCHEMA,
+	F6_EVENT_TYPE_VALID_FROM,
+	F6_EVENT_TYPE_LEGAL_WHEN_CLAIMED
+};
+
+/* columns of f6.zone */
+enum f6_zone_column
+{
+	F6_ZONE_ID = 1,
+	F6_ZONE_ORGANISATION,
+	F6_ZONE_NAME
+};
+
+/* values of f6.event_kind */
+typedef enum f6_event_kind
+{
+	F6_CLAIM,
+	F6_CORRECTION,
+	F6_VALIDATION
+} f6_event_kind;
+
+extern Oid f6_relation_oid(const char *name);
+extern bool f6_is_relation(Relation relation, const char *name);
+extern bool f6_is_restoring(Relation relation);
+extern Oid f6_event_kind_oid(f6_event_kind kind);
+extern f6_event_kind f6_event_kind_of(Oid label);
+
+#endif /* F6_RELATION_H */

@@ -1,0 +1,410 @@
+/*
+ * schema_pattern.c
+ *		Regular expressions as ECMA-262 means them, on PCRE2, within fixed limits.
+ *
+ * All that PCRE2 allocates lies in the memory context in which the set was created, so deleting that context is all the
+ * cleaning up there is.  A match is not re-entrant, so the patterns of a set share one block of match data.  The limits
+ * are constants: a schema's verdict must not depend on a setting.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "f6.h"
+#include "schema_pattern.h"
+
+/* Steps that a match may take from one place of the text: some milliseconds. */
+#define F6_PATTERN_MATCH_LIMIT 500000
+
+/* Nested backtracking points that one match may hold, and the kibibytes it may hold them in. */
+#define F6_PATTERN_DEPTH_LIMIT 100000
+#define F6_PATTERN_HEAP_LIMIT (16 * 1024)
+
+/*
+ * The limits hold for each place at which a match might start, and PCRE2 can't be interrupted: so it is given this many places at a
+ * time, and fewer in a text so long that looking through it takes time as well.
+ */
+#define F6_PATTERN_STARTS 128
+#define F6_PATTERN_SCANNED (64 * 1024 * 1024)
+
+/* ECMA-262's rules where PCRE2's own differ, and nothing that lets a pattern escape from UTF-8. */
+#define F6_PATTERN_OPTIONS                                                                         \
+	(PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY |                \
+	 PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF | PCRE2_USE_OFFSET_LIMIT)
+
+struct f6_pattern_set
+{
+	MemoryContext context;
+	pcre2_general_context *general;
+	pcre2_compile_context *compile;
+	pcre2_match_context *match;
+	pcre2_match_data *data;
+};
+
+struct f6_pattern
+{
+	const f6_pattern_set *set;
+	pcre2_code *code;
+	bool		is_anchored;	/* it can only match at the start of a text */
+	const char *source;			/* the caller's */
+	int			length;
+};
+
+/* Allocates for PCRE2; returns NULL rather than raising an error, which would jump over PCRE2's own frames. */
+static void *
+pattern_malloc(PCRE2_SIZE size, void *context)
+{
+	if (!AllocHugeSizeIsValid(size))
+		return NULL;
+	return MemoryContextAllocExtended((MemoryContext) context, Max(size, 1),
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+}
+
+/* Frees what pattern_malloc gave. */
+static void
+pattern_free(void *block, void *context pg_attribute_unused())
+{
+	if (block != NULL)
+		pfree(block);
+}
+
+/* Raises the error for memory that PCRE2 could not get. */
+static void
+out_of_memory(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+					errdetail("Failed while working on a regular expression.")));
+}
+
+/* Creates a set of patterns in the current memory context. */
+f6_pattern_set *
+f6_pattern_set_create(void)
+{
+	f6_pattern_set *set = palloc0(sizeof(f6_pattern_set));
+
+	set->context = CurrentMemoryContext;
+	set->general = pcre2_general_context_create(pattern_malloc, pattern_free, set->context);
+	if (set->general == NULL)
+		out_of_memory();
+	set->compile = pcre2_compile_context_create(set->general);
+	set->match = pcre2_match_context_create(set->general);
+	set->data = pcre2_match_data_create(1, set->general);
+	if (set->compile == NULL || set->match == NULL || set->data == NULL)
+		out_of_memory();
+
+	pcre2_set_compile_extra_options(set->compile, PCRE2_EXTRA_ALT_BSUX);
+	pcre2_set_newline(set->compile, PCRE2_NEWLINE_ANYCRLF);
+	pcre2_set_match_limit(set->match, F6_PATTERN_MATCH_LIMIT);
+	pcre2_set_depth_limit(set->match, F6_PATTERN_DEPTH_LIMIT);
+	pcre2_set_heap_limit(set->match, F6_PATTERN_HEAP_LIMIT);
+	return set;
+}
+
+/* Returns PCRE2's own words for one of its errors. */
+static char *
+error_text(int error)
+{
+	PCRE2_UCHAR text[256];
+
+	if (pcre2_get_error_message(error, text, lengthof(text)) < 0)
+		return psprintf("error %d", error);
+	return pstrdup((char *) text);
+}
+
+/* The long names that ECMA-262 has for Unicode's general categories, and the short ones that PCRE2 knows. */
+static const char *const category_names[][2] = {
+	{ "Any", "Any" },
+	{ "Cased_Letter", "L&" },
+	{ "Close_Punctuation", "Pe" },
+	{ "Combining_Mark", "M" },
+	{ "Connector_Punctuation", "Pc" },
+	{ "Control", "Cc" },
+	{ "Currency_Symbol", "Sc" },
+	{ "Dash_Punctuation", "Pd" },
+	{ "Decimal_Number", "Nd" },
+	{ "Enclosing_Mark", "Me" },
+	{ "Final_Punctuation", "Pf" },
+	{ "Format", "Cf" },
+	{ "Initial_Punctuation", "Pi" },
+	{ "LC", "L&" },
+	{ "Letter", "L" },
+	{ "Letter_Number", "Nl" },
+	{ "Line_Separator", "Zl" },
+	{ "Lowercase_Letter", "Ll" },
+	{ "Mark", "M" },
+	{ "Math_Symbol", "Sm" },
+	{ "Modifier_Letter", "Lm" },
+	{ "Modifier_Symbol", "Sk" },
+	{ "Nonspacing_Mark", "Mn" },
+	{ "Number", "N" },
+	{ "Open_Punctuation", "Ps" },
+	{ "Other", "C" },
+	{ "Other_Letter", "Lo" },
+	{ "Other_Number", "No" },
+	{ "Other_Punctuation", "Po" },
+	{ "Other_Symbol", "So" },
+	{ "Paragraph_Separator", "Zp" },
+	{ "Private_Use", "Co" },
+	{ "Punctuation", "P" },
+	{ "Separator", "Z" },
+	{ "Space_Separator", "Zs" },
+	{ "Spacing_Mark", "Mc" },
+	{ "Surrogate", "Cs" },
+	{ "Symbol", "S" },
+	{ "Titlecase_Letter", "Lt" },
+	{ "Unassigned", "Cn" },
+	{ "Uppercase_Letter", "Lu" },
+	{ "cntrl", "Cc" },
+	{ "digit", "Nd" },
+	{ "punct", "P" },
+};
+
+/* What \s means to ECMA-262 beyond ASCII, for use within a class. */
+#define F6_PATTERN_SPACES "\\s\\p{Zs}\\u{feff}\\u{2028}\\u{2029}"
+
+/* The letters that may follow a backslash; PCRE2 gives more of them a meaning of its own. */
+#define F6_PATTERN_ESCAPES "dDwWsSbBtnvfrcxupPk"
+
+/* Appends a Unicode property under the name that PCRE2 knows; returns what follows it. */
+static const char *
+translate_property(StringInfo result, const char *at, const char *end)
+{
+	const char *name = at + 1;
+	const char *close = memchr(at, '}', end - at);
+	int			i;
+
+	if (at >= end || *at != '{' || close == NULL)
+		return at;
+	if (close - name > 17 && memcmp(name, "General_Category=", 17) == 0)
+		name += 17;
+	else if (close - name > 3 && memcmp(name, "gc=", 3) == 0)
+		name += 3;
+	for (i = 0; i < (int) lengthof(category_names); i++)
+	{
+		if ((int) strlen(category_names[i][0]) == close - name &&
+			memcmp(category_names[i][0], name, close - name) == 0)
+		{
+			appendStringInfo(result, "{%s}", category_names[i][1]);
+			return close + 1;
+		}
+	}
+	appendStringInfoChar(result, '{');
+	appendBinaryStringInfo(result, name, close - name + 1);
+	return close + 1;
+}
+
+/* Returns the half of a surrogate pair that an escape of six characters names, or 0: first the high one, then the low. */
+static uint32
+surrogate_escape(const char *at, const char *end, uint32 first)
+{
+	unsigned int unit;
+	char		digits[5] = { 0 };
+
+	if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
+		return 0;
+	memcpy(digits, at + 2, 4);
+	if (strspn(digits, "0123456789abcdefABCDEF") != 4)
+		return 0;
+	unit = (unsigned int) strtoul(digits, NULL, 16);
+	return unit >= first && unit < first + 0x400 ? unit : 0;
+}
+
+/* Appends the character of a surrogate pair of escapes, and tells whether there is one. */
+static bool
+translate_surrogates(StringInfo result, const char *at, const char *end)
+{
+	uint32		high = surrogate_escape(at, end, 0xd800);
+	uint32		low = high != 0 ? surrogate_escape(at + 6, end, 0xdc00) : 0;
+
+	if (low == 0)
+		return false;
+	appendStringInfo(result, "\\u{%x}", 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+	return true;
+}
+
+/* Appends an escape, which begins at the backslash, in PCRE2's terms; returns what follows it, or NULL with the problem. */
+static const char *
+translate_escape(StringInfo result, const char *at, const char *end, bool in_class, char **problem)
+{
+	char		letter = at + 1 < end ? at[1] : '\0';
+
+	if (isalpha((unsigned char) letter) && strchr(F6_PATTERN_ESCAPES, letter) == NULL)
+	{
+		*problem = psprintf("\\%c is no escape of ECMA-262", letter);
+		return NULL;
+	}
+	if (letter == 'u' && translate_surrogates(result, at, end))
+		return at + 12;
+	if (letter == 'v')
+		appendStringInfoString(result, "\\x0b");
+	else if (letter == 's')
+		appendStringInfoString(result, in_class ? F6_PATTERN_SPACES : "[" F6_PATTERN_SPACES "]");
+	else if (letter == 'S' && !in_class)
+		appendStringInfoString(result, "[^" F6_PATTERN_SPACES "]");
+	else
+		appendBinaryStringInfo(result, at, Min(2, end - at));
+	at = Min(at + 2, end);
+	if (letter == 'p' || letter == 'P')
+		return translate_property(result, at, end);
+	return at;
+}
+
+/* Tells whether a group or quantifier at this place is one that only PCRE2 knows. */
+static bool
+is_foreign_syntax(const char *at, const char *end, char previous)
+{
+	if (*at == '(' && at + 1 < end && at[1] == '*')
+		return true;
+	if (*at == '(' && at + 2 < end && at[1] == '?')
+		return strchr(":=!<", at[2]) == NULL;
+	return *at == '+' && (previous == '*' || previous == '+' || previous == '?');
+}
+
+/* Returns a UTF-8 pattern of ECMA-262 in PCRE2's terms, or NULL with the problem. */
+static char *
+translate_pattern(const char *text, int length, char **problem)
+{
+	StringInfoData result;
+	const char *end = text + length;
+	const char *at = text;
+	bool		in_class = false;
+	char		previous = '\0';
+
+	initStringInfo(&result);
+	while (at < end)
+	{
+		if (*at == '\\')
+		{
+			at = translate_escape(&result, at, end, in_class, problem);
+			if (at == NULL)
+				return NULL;
+			previous = '\0';
+			continue;
+		}
+		if (!in_class && is_foreign_syntax(at, end, previous))
+		{
+			*problem = psprintf("unexpected \"%c\" at offset %d", *at, (int) (at - text));
+			return NULL;
+		}
+		if (in_class && *at == '[')
+			appendStringInfoChar(&result, '\\');
+		else if (*at == '[' || *at == ']')
+			in_class = *at == '[';
+		appendStringInfoChar(&result, *at);
+		previous = *at++;
+	}
+	return result.data;
+}
+
+/* Compiles a pattern, which lives as long as its set, and its text must too; NULL with the problem where it is no regular expression. */
+f6_pattern *
+f6_pattern_compile(f6_pattern_set *set, const char *text, int length, char **problem)
+{
+	f6_pattern *pattern;
+	pcre2_code *code;
+	char	   *utf8 = pg_server_to_any(text, length, PG_UTF8);
+	char	   *translated;
+	PCRE2_SIZE	offset;
+	uint32		options;
+	int			error;
+
+	translated = translate_pattern(utf8, utf8 == text ? length : (int) strlen(utf8), problem);
+	if (utf8 != text)
+		pfree(utf8);
+	if (translated == NULL)
+		return NULL;
+
+	code = pcre2_compile((PCRE2_SPTR) translated, PCRE2_ZERO_TERMINATED, F6_PATTERN_OPTIONS, &error,
+						 &offset, set->compile);
+	if (code == NULL)
+	{
+		if (error == PCRE2_ERROR_NOMEMORY || error == PCRE2_ERROR_HEAP_FAILED)
+			out_of_memory();
+		*problem = error_text(error);
+		return NULL;
+	}
+	pfree(translated);
+
+	pattern = MemoryContextAlloc(set->context, sizeof(f6_pattern));
+	pattern->set = set;
+	pattern->code = code;
+	pattern->is_anchored = pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options) == 0 &&
+		(options & PCRE2_ANCHORED) != 0;
+	pattern->source = text;
+	pattern->length = length;
+	return pattern;
+}
+
+/* Returns the text from which the pattern was compiled, not terminated. */
+const char *
+f6_pattern_source(const f6_pattern *pattern, int *length)
+{
+	*length = pattern->length;
+	return pattern->source;
+}
+
+/* Raises the error for a match that could not be decided. */
+static void
+match_failed(int error)
+{
+	if (error == PCRE2_ERROR_NOMEMORY)
+		out_of_memory();
+	if (error == PCRE2_ERROR_MATCHLIMIT || error == PCRE2_ERROR_DEPTHLIMIT ||
+		error == PCRE2_ERROR_HEAPLIMIT)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("matching a regular expression takes too many steps"),
+				 errdetail("PCRE2 reports: %s.", error_text(error)),
+				 errhint("Rewrite the pattern so that it backtracks less, or bound the length of the "
+						 "text with maxLength.")));
+	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not match a regular expression"),
+					errdetail("PCRE2 reports: %s.", error_text(error))));
+}
+
+/* Tells whether the pattern matches in a text of UTF-8, looking at some of the places where it may start at a time. */
+static bool
+matches_utf8(const f6_pattern *pattern, const char *text, int length)
+{
+	const f6_pattern_set *set = pattern->set;
+	int			starts = Max(1, Min(F6_PATTERN_STARTS, F6_PATTERN_SCANNED / (length + 1)));
+	int			from = 0;
+
+	for (;;)
+	{
+		bool		is_last = pattern->is_anchored || from + starts > length;
+		int			result;
+
+		CHECK_FOR_INTERRUPTS();
+		pcre2_set_offset_limit(set->match, is_last ? PCRE2_UNSET : (PCRE2_SIZE) (from + starts - 1));
+		result = pcre2_match(pattern->code, (PCRE2_SPTR) text, length, from, PCRE2_NO_UTF_CHECK,
+							 set->data, set->match);
+		if (result < 0 && result != PCRE2_ERROR_NOMATCH)
+			match_failed(result);
+		if (result >= 0 || is_last)
+			return result >= 0;
+
+		from += starts;
+		while (from < length && ((unsigned char) text[from] & 0xc0) == 0x80)
+			from++;
+	}
+}
+
+/* Tells whether the pattern matches anywhere in the text; raises an error where that takes more than the limits allow. */
+bool
+f6_pattern_matches(const f6_pattern *pattern, const char *text, int length)
+{
+	char	   *utf8 = pg_server_to_any(text, length, PG_UTF8);
+	bool		result;
+
+	if (utf8 == text)
+		return matches_utf8(pattern, text, length);
+	result = matches_utf8(pattern, utf8, strlen(utf8));
+	pfree(utf8);
+	return result;
+}

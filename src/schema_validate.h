@@ -1,0 +1,25 @@
+/*
+ * schema_validate.h
+ *		Validating a jsonb value against a compiled JSON Schema.
+ */
+#ifndef F6_SCHEMA_VALIDATE_H
+#define F6_SCHEMA_VALIDATE_H
+
+#include "nodes/pg_list.h"
+
+#include "schema_compile.h"
+
+/* One reason why an instance is not valid.  It names types and sizes, never the instance's own values. */
+typedef struct f6_failure
+{
+	char	   *instance_location;	/* JSON Pointer into the instance */
+	char	   *schema_location;	/* JSON Pointer into the schema */
+	const char *keyword;
+	char	   *message;			/* expected ..., found ... */
+} f6_failure;
+
+extern bool f6_schema_accepts(const f6_program *program, const JsonbValue *instance);
+extern List *f6_schema_failures(const f6_program *program, const JsonbValue *instance);
+extern char *f6_schema_failures_text(const f6_program *program, const JsonbValue *instance);
+
+#endif /* F6_SCHEMA_VALIDATE_H */

@@ -1,0 +1,13 @@
+/*
+ * uuid.h
+ *		The identities that f6 makes: of events and of objects.
+ */
+#ifndef F6_UUID_H
+#define F6_UUID_H
+
+#include "utils/uuid.h"
+
+extern Datum f6_uuid_new(void);
+extern int f6_uuid_compare(const void *a, const void *b);
+
+#endif /* F6_UUID_H */
