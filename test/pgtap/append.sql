@@ -1,0 +1,141 @@
+-- What an append fills in, links, repeats and returns.
+begin;
+select plan(43);
+set local timezone = 'UTC';
+
+create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
+create function links_agree() returns boolean language sql as $$
+    select not exists (
+        (select zone_id, unnest(object_ids), "position" from f6.event
+            except all select zone_id, object_id, "position" from f6.event_object)
+        union all
+        (select zone_id, object_id, "position" from f6.event_object
+            except all select zone_id, unnest(object_ids), "position" from f6.event)
+        union all
+        (select zone_id, unnest(event_reference), "position" from f6.event
+            except all select zone_id, reference_id, "position" from f6.event_link)
+        union all
+        (select zone_id, reference_id, "position" from f6.event_link
+            except all select zone_id, unnest(event_reference), "position" from f6.event))
+$$;
+create function last_event() returns f6.event language sql as $$
+    select e from f6.event as e order by "position" desc limit 1
+$$;
+
+select f6_register_event_type('Note', '9', '{"type": "object", "properties": {"text": {"type": "string"}}}');
+select f6_register_event_type('Note', '10', '{"type": "object", "properties": {"text": {"type": "string"}}}');
+select f6_register_event_type('Anything', '1', 'true');
+
+-- defaults
+set local application_name = 'append test';
+select f6_append('Note', array[object('a')], '{"text": "one"}');
+select is((last_event()).event_version, '10', 'the version is the newest registered, not the highest by name');
+select is((last_event()).event_kind, 'claim', 'the kind is claim');
+select is((last_event()).zone_id, 1, 'the zone is that of the setting');
+select is((last_event()).occurred_at, now(), 'it occurred now');
+select ok((last_event()).created_at between now() and clock_timestamp(), 'it was recorded at the clock');
+select is((last_event()).appended_by, session_user::name, 'appended_by is the session user');
+select is((last_event()).application_name, 'append test', 'application_name is the application');
+select is((last_event()).client_addr, inet_client_addr(), 'client_addr is the client');
+select is(substr((last_event()).id::text, 15, 1), '7', 'the id is a UUIDv7');
+select ok((last_event()).event_reference is null and (last_event()).metadata is null, 'the rest is NULL');
+set local application_name = '';
+select f6_append('Note', array[object('a')], '{}');
+select ok((last_event()).application_name is null, 'an application without a name is NULL');
+
+select is(
+    (select count(*) from (select id, lag(id) over (order by "position") as before
+        from f6_append((select jsonb_agg(jsonb_build_object('event_type', 'Note', 'event_data', '{}'::jsonb,
+            'object_ids', array[object('a')])) from generate_series(1, 5000)))) as t where id <= before),
+    0::bigint, 'ids rise with the positions in a backend');
+select is(f6_object_id('username', 'ada'), 'a8753f6f-4e2e-5290-8c79-a8a00cd6bebf'::uuid, 'an object id is the same everywhere');
+select isnt(f6_object_id('ab', 'c'), f6_object_id('a', 'bc'), 'kind and key do not run together');
+
+-- what is given is kept
+select f6_append('Note', array[object('a'), object('b')], '{"text": "all"}', event_version => '9',
+    occurred_at => '2020-02-29 12:00Z', event_source_id => '00000000-0000-0000-0000-00000000beef',
+    event_source_type => 'citizen', metadata => '{"trace": 1}', id => '00000000-0000-0000-0000-0000000000a1');
+select is(row((last_event()).event_version, (last_event()).occurred_at, (last_event()).object_ids, (last_event()).event_source_id,
+        (last_event()).event_source_type, (last_event()).metadata, (last_event()).id),
+    row('9'::text, '2020-02-29 12:00Z'::timestamptz, array[object('a'), object('b')], '00000000-0000-0000-0000-00000000beef'::uuid,
+        'citizen'::text, '{"trace": 1}'::jsonb, '00000000-0000-0000-0000-0000000000a1'::uuid),
+    'what the caller gives is stored');
+
+-- JSON
+select results_eq(
+    $$select id from f6_append('{"event_type": "Note", "id": "00000000-0000-0000-0000-0000000000a2", "zone_id": 1, "metadata": null,
+        "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {"text": "x"}, "occurred_at": "2020-01-01T00:00:00Z"}')$$,
+    array['00000000-0000-0000-0000-0000000000a2'::uuid], 'one JSON object is a batch of one');
+select is((last_event()).occurred_at, '2020-01-01Z', 'JSON values become the columns'' types');
+select ok((last_event()).metadata is null, 'a JSON null is a value not given');
+select is_empty($$select f6_append('[]')$$, 'an empty batch appends nothing');
+select results_eq(
+    $$select row_number() over () from f6_append('[
+        {"event_type": "Anything", "id": "00000000-0000-0000-0000-0000000000b1", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": 1},
+        {"event_type": "Anything", "event_kind": "validation", "event_reference": ["00000000-0000-0000-0000-0000000000b1"]}]')$$,
+    array[1::bigint, 2], 'an event may reference one before it in the batch');
+select throws_ok(
+    $$select f6_append('[
+        {"event_type": "Anything", "event_kind": "validation", "event_reference": ["00000000-0000-0000-0000-0000000000b2"]},
+        {"event_type": "Anything", "id": "00000000-0000-0000-0000-0000000000b2", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": 1}]')$$,
+    '23503', null, 'but not one after it');
+select is((select count(*) from f6.event where id = '00000000-0000-0000-0000-0000000000b2'), 0::bigint, 'a refused batch leaves nothing');
+
+-- corrections and validations
+select is((last_event()).object_ids, array['00000000-0000-0000-0000-00000000000a'::uuid], 'a validation names the objects of its claim');
+select is((last_event()).event_data, 'null', 'a validation without data has the data null');
+select f6_append('Note', null, 'null', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1', '00000000-0000-0000-0000-0000000000b1']::uuid[]);
+select is((last_event()).object_ids, array[object('a'), object('b'), '00000000-0000-0000-0000-00000000000a'],
+    'a correction names the objects of all that it corrects, once');
+select lives_ok($$select f6_append('Note', array[object('z'), object('a'), object('b')], 'null', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[])$$, 'it may name more objects');
+select throws_ok($$select f6_append('Note', null, '{"text": 1}', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[])$$, '23514', null, 'a restatement is checked');
+select throws_ok($$select f6_append('Anything', null, '{"text": 1}', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[])$$, '23514', null,
+    'a restatement of another type is checked by the type of what it restates');
+select f6_append('Anything', null, '{"text": "fine"}', event_kind => 'correction', id => '00000000-0000-0000-0000-0000000000c1',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[]);
+select throws_ok($$select f6_append('Anything', null, '{"text": 1}', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000c1']::uuid[])$$, '23514', null,
+    'a restatement of a correction is checked by the type of what that one restates');
+select throws_ok($$select f6_append('Note', array[object('a')], 'null')$$, '23514', null, 'null is no data of a claim');
+select lives_ok($$select f6_append('Anything', array[object('a')], 'null')$$, 'unless its schema takes it');
+
+-- repeated appends
+prepare again(jsonb) as select "position" from f6_append('Note', array[object('a'), object('b')], $1, event_source_type => 'citizen',
+    event_source_id => '00000000-0000-0000-0000-00000000beef', metadata => '{"trace": 1.0}', id => '00000000-0000-0000-0000-0000000000a1');
+create temporary table before_repeat as select count(*) as events from f6.event;
+select results_eq($$execute again('{"text": "all"}')$$,
+    $$select "position" from f6.event where id = '00000000-0000-0000-0000-0000000000a1'$$, 'the same append again returns the event');
+select throws_ok($$execute again('{"text": "none"}')$$, '23505', null, 'other content with the same id is refused');
+select throws_ok($$select f6_append('Note', array[object('a'), object('b')], '{"text": "all"}',
+    id => '00000000-0000-0000-0000-0000000000a1')$$, '23505', null, 'less content is other content');
+select is_empty($$insert into f6.event (id, object_ids, event_type, event_data, event_source_type, event_source_id, metadata)
+    values ('00000000-0000-0000-0000-0000000000a1', array[object('a'), object('b')], 'Note', '{"text": "all"}', 'citizen',
+        '00000000-0000-0000-0000-00000000beef', '{"trace": 1}') returning 1$$, 'INSERT leaves the same event out');
+select is((select count(*) from f6.event), (select events from before_repeat), 'none of it added an event');
+select results_eq($$select id from f6_append('[
+        {"event_type": "Note", "id": "00000000-0000-0000-0000-0000000000a2", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {"text": "x"}},
+        {"event_type": "Note", "id": "00000000-0000-0000-0000-0000000000a3", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {"text": "y"}},
+        {"event_type": "Note", "id": "00000000-0000-0000-0000-0000000000a3", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {"text": "y"}}]')$$,
+    array['00000000-0000-0000-0000-0000000000a2', '00000000-0000-0000-0000-0000000000a3', '00000000-0000-0000-0000-0000000000a3']::uuid[],
+    'a batch may repeat events, old and its own');
+select is((select count(*) from f6.event), (select events + 1 from before_repeat), 'and adds the new one once');
+
+-- formal time
+select f6_register_zone('Append test', 'import');
+set local f6.zone = 'Append test/import';
+select f6_append('Note', array[object('i')], '{}', created_at => '2001-01-01');
+select is(row((last_event()).created_at, (last_event()).occurred_at), row('2001-01-01'::timestamptz, '2001-01-01'::timestamptz),
+    'an importer says when it was recorded; it occurred then');
+select lives_ok($$select f6_append('Note', array[object('i')], '{}', created_at => '2001-01-01')$$, 'the same moment again is no step back');
+select throws_ok($$select f6_append('Note', array[object('i')], '{}', created_at => '2000-12-31 23:59:59.999999')$$, '22023', null,
+    'a microsecond earlier is');
+select lives_ok($$insert into f6.event (zone_id, event_type, object_ids, event_data, created_at)
+    select 1, 'Note', array[object('i')], '{}', clock_timestamp()$$, 'another zone has its own newest event');
+
+select ok(links_agree(), 'the link tables agree with the log');
+select * from finish();
+rollback;
