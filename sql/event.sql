@@ -86,23 +86,29 @@ create trigger after_insert after insert on f6.event
     referencing new table as appended
     for each statement execute function f6.event_after_insert();
 
--- The row triggers are for logical replication, which fires no others; ALWAYS is for session_replication_role.
+-- The row triggers are for logical replication, which fires no others when it applies changes.
 create trigger forbid_change before update or delete or truncate on f6.event
     for each statement execute function f6.forbid_change();
 create trigger forbid_row_change before update or delete on f6.event
     for each row execute function f6.forbid_change();
-alter table f6.event enable always trigger forbid_change;
-alter table f6.event enable always trigger forbid_row_change;
 
--- f6 itself writes these two below the level of statements, so a statement is always somebody else's.
-create trigger forbid_change before insert or update or delete or truncate on f6.event_object
+-- f6 itself writes these two below the level of statements, so an INSERT is always somebody else's.
+create trigger forbid_insert before insert on f6.event_object
+    for each statement execute function f6.forbid_change();
+create trigger forbid_change before update or delete or truncate on f6.event_object
     for each statement execute function f6.forbid_change();
 create trigger forbid_row_change before update or delete on f6.event_object
     for each row execute function f6.forbid_change();
-create trigger forbid_change before insert or update or delete or truncate on f6.event_link
+create trigger forbid_insert before insert on f6.event_link
+    for each statement execute function f6.forbid_change();
+create trigger forbid_change before update or delete or truncate on f6.event_link
     for each statement execute function f6.forbid_change();
 create trigger forbid_row_change before update or delete on f6.event_link
     for each row execute function f6.forbid_change();
+
+-- What replicates a table inserts into it, and never changes it: session_replication_role lifts the one guard alone.
+alter table f6.event enable always trigger forbid_change;
+alter table f6.event enable always trigger forbid_row_change;
 alter table f6.event_object enable always trigger forbid_change;
 alter table f6.event_object enable always trigger forbid_row_change;
 alter table f6.event_link enable always trigger forbid_change;
