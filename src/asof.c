@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -19,7 +20,10 @@
 #include "nodes/params.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -61,6 +65,15 @@ enum history_column
 	HISTORY_DATA,
 	HISTORY_ROW
 };
+
+/* A query, with its plan and what that was made for. */
+typedef struct history_query
+{
+	const char *text;
+	SPIPlanPtr plan;
+	Oid user;
+	char *search_path;
+} history_query;
 
 /* Claims that a resolution has room for at first. */
 #define INITIAL_CLAIMS 64
@@ -486,30 +499,74 @@ end_history(DestReceiver *self)
 	(void) self;
 }
 
-/*
- * history_plan returns the plan that reads a history, made once in a backend.
- *
- * It is generic from the start: whatever the object, it is the index of its links and then the events.
- */
-static SPIPlanPtr
-history_plan(bool with_row)
+/* is_planned tells whether a query has a plan that is still good, for this user and search_path. */
+static bool
+is_planned(const history_query *query)
 {
-	static SPIPlanPtr plans[2];
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(query->plan));
+
+	return source->is_valid && source->gplan != NULL && source->gplan->is_valid &&
+		   query->user == GetUserId() && strcmp(query->search_path, namespace_search_path) == 0;
+}
+
+/* prepare_query makes a query ready to be planned, for the backend's life. */
+static void
+prepare_query(history_query *query)
+{
 	Oid types[] = { UUIDOID, TIMESTAMPTZOID };
-	SPIPlanPtr plan;
+	SPIPlanPtr plan =
+		SPI_prepare_cursor(query->text, lengthof(types), types, CURSOR_OPT_GENERIC_PLAN);
 
-	if (plans[with_row] != NULL)
-		return plans[with_row];
-
-	plan = SPI_prepare_cursor(with_row ? HISTORY_QUERY_WITH_ROW : HISTORY_QUERY, lengthof(types),
-							  types, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the query of a history: %s",
 			 SPI_result_code_string(SPI_result));
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not keep the plan of a history");
-	plans[with_row] = plan;
-	return plan;
+	query->plan = plan;
+}
+
+/*
+ * plan_query plans a query by the indexes: an object's links, and an event for each.
+ *
+ * Left to its estimates the planner would now and then prefer to read the whole log: while that is small, and the plan is kept
+ * when it has grown; or where a few objects have most of the events.
+ */
+static void
+plan_query(history_query *query)
+{
+	static const char *const forgone[] = { "enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
+										   "enable_mergejoin", "jit" };
+	int level = NewGUCNestLevel();
+	CachedPlan *planned;
+
+	for (int i = 0; i < (int) lengthof(forgone); i++)
+		set_config_option(forgone[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+						  false);
+	planned = SPI_plan_get_cached_plan(query->plan);
+	if (planned != NULL)
+		ReleaseCachedPlan(planned, CurrentResourceOwner);
+	AtEOXact_GUC(true, level);
+
+	if (query->search_path != NULL)
+		pfree(query->search_path);
+	query->search_path = NULL;
+	query->search_path = MemoryContextStrdup(TopMemoryContext, namespace_search_path);
+	query->user = GetUserId();
+}
+
+/* history_plan returns the plan that reads a history. */
+static SPIPlanPtr
+history_plan(bool with_row)
+{
+	static history_query queries[] = { { HISTORY_QUERY, NULL, InvalidOid, NULL },
+									   { HISTORY_QUERY_WITH_ROW, NULL, InvalidOid, NULL } };
+	history_query *query = &queries[with_row ? 1 : 0];
+
+	if (query->plan == NULL)
+		prepare_query(query);
+	if (query->search_path == NULL || !is_planned(query))
+		plan_query(query);
+	return query->plan;
 }
 
 /* history_parameter sets a parameter of the query. */
