@@ -17,8 +17,9 @@ SQL_PARTS = \
 	schema zone event_type event append validate asof access
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
-# their expected output is in expected/.  What test/pgtap and test/t hold is found by test/run.
-REGRESS = errors
+# their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the
+# same name.)  What test/pgtap and test/t hold is found by test/run.
+REGRESS = errors json_schema
 ISOLATION =
 
 OBJS = $(SOURCES:%=src/%.o)

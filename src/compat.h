@@ -24,8 +24,8 @@
 #endif
 
 /* Declares and registers a function that SQL calls. */
-#define F6_FUNCTION(name)                                                                          \
-	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                               \
+#define F6_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
 #endif /* F6_COMPAT_H */

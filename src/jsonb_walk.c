@@ -2,8 +2,8 @@
  * jsonb_walk.c
  *		Walking, comparing and addressing a binary jsonb in place.
  *
- * Nothing here allocates, except f6_jsonb_pointer_token for a token with an escape, and the path's text.  Everything that
- * recurses checks the stack.
+ * Nothing here allocates, except f6_jsonb_pointer_token for a token with an escape, and the path's
+ * text.  Everything that recurses checks the stack.
  */
 #include "postgres.h"
 
@@ -16,7 +16,10 @@
 #include "f6.h"
 #include "jsonb_walk.h"
 
-/* The largest array index that a JSON Pointer token can have: more digits than this name no element of a jsonb. */
+/*
+ * The largest array index that a JSON Pointer token can have: more digits than this name no element of
+ * a jsonb.
+ */
 #define F6_MAX_INDEX_DIGITS 9
 
 /* Fills a value from the child with this entry, whose bytes lie at offset and are length long. */
@@ -53,7 +56,7 @@ fill_value(JEntry entry, char *base, uint32 offset, uint32 length, JsonbValue *v
 static inline uint32
 advance(JEntry entry, uint32 *offset)
 {
-	uint32		start = *offset;
+	uint32 start = *offset;
 
 	JBE_ADVANCE_OFFSET(*offset, entry);
 	return *offset - start;
@@ -122,9 +125,9 @@ f6_jsonb_object_begin(f6_jsonb_object_walk *walk, const JsonbValue *object)
 bool
 f6_jsonb_object_next(f6_jsonb_object_walk *walk, JsonbValue *key, JsonbValue *value)
 {
-	JEntry		entry;
-	uint32		offset;
-	uint32		length;
+	JEntry entry;
+	uint32 offset;
+	uint32 length;
 
 	if (walk->next >= walk->count)
 		return false;
@@ -160,9 +163,9 @@ f6_jsonb_array_begin(f6_jsonb_array_walk *walk, const JsonbValue *array)
 bool
 f6_jsonb_array_next(f6_jsonb_array_walk *walk, JsonbValue *element)
 {
-	JEntry		entry;
-	uint32		offset;
-	uint32		length;
+	JEntry entry;
+	uint32 offset;
+	uint32 length;
 
 	if (walk->next >= walk->count)
 		return false;
@@ -188,7 +191,7 @@ bool
 f6_jsonb_get_element(const JsonbValue *array, int index, JsonbValue *value)
 {
 	JsonbContainer *container = array->val.binary.data;
-	int			count = JsonContainerSize(container);
+	int count = JsonContainerSize(container);
 
 	if (index < 0 || index >= count)
 		return false;
@@ -213,15 +216,15 @@ compare_arrays(const JsonbValue *left, const JsonbValue *right)
 {
 	f6_jsonb_array_walk left_walk;
 	f6_jsonb_array_walk right_walk;
-	JsonbValue	left_element;
-	JsonbValue	right_element;
+	JsonbValue left_element;
+	JsonbValue right_element;
 
 	f6_jsonb_array_begin(&left_walk, left);
 	f6_jsonb_array_begin(&right_walk, right);
 	while (f6_jsonb_array_next(&left_walk, &left_element) &&
 		   f6_jsonb_array_next(&right_walk, &right_element))
 	{
-		int			order = f6_jsonb_compare(&left_element, &right_element);
+		int order = f6_jsonb_compare(&left_element, &right_element);
 
 		if (order != 0)
 			return order;
@@ -235,19 +238,18 @@ compare_objects(const JsonbValue *left, const JsonbValue *right)
 {
 	f6_jsonb_object_walk left_walk;
 	f6_jsonb_object_walk right_walk;
-	JsonbValue	left_key;
-	JsonbValue	left_value;
-	JsonbValue	right_key;
-	JsonbValue	right_value;
+	JsonbValue left_key;
+	JsonbValue left_value;
+	JsonbValue right_key;
+	JsonbValue right_value;
 
 	f6_jsonb_object_begin(&left_walk, left);
 	f6_jsonb_object_begin(&right_walk, right);
 	while (f6_jsonb_object_next(&left_walk, &left_key, &left_value) &&
 		   f6_jsonb_object_next(&right_walk, &right_key, &right_value))
 	{
-		int			order = f6_jsonb_compare_keys(left_key.val.string.val, left_key.val.string.len,
-												  right_key.val.string.val,
-												  right_key.val.string.len);
+		int order = f6_jsonb_compare_keys(left_key.val.string.val, left_key.val.string.len,
+										  right_key.val.string.val, right_key.val.string.len);
 
 		if (order == 0)
 			order = f6_jsonb_compare(&left_value, &right_value);
@@ -261,9 +263,9 @@ compare_objects(const JsonbValue *left, const JsonbValue *right)
 static int
 compare_containers(const JsonbValue *left, const JsonbValue *right)
 {
-	bool		is_object = f6_jsonb_is_object(left);
-	int			left_count = f6_jsonb_count(left);
-	int			right_count = f6_jsonb_count(right);
+	bool is_object = f6_jsonb_is_object(left);
+	int left_count = f6_jsonb_count(left);
+	int right_count = f6_jsonb_count(right);
 
 	if (is_object != f6_jsonb_is_object(right))
 		return is_object ? -1 : 1;
@@ -273,8 +275,8 @@ compare_containers(const JsonbValue *left, const JsonbValue *right)
 }
 
 /*
- * Orders any two values, in an order that is total and cheap: 0 means that JSON Schema calls them equal (numbers by value, strings
- * by bytes, objects regardless of the order of their members).
+ * Orders any two values, in an order that is total and cheap: 0 means that JSON Schema calls them equal
+ * (numbers by value, strings by bytes, objects regardless of the order of their members).
  */
 int
 f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right)
@@ -292,9 +294,9 @@ f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right)
 		case jbvBool:
 			return (int) left->val.boolean - (int) right->val.boolean;
 		case jbvNumeric:
-			return DatumGetInt32(DirectFunctionCall2(
-				numeric_cmp, NumericGetDatum(left->val.numeric),
-				NumericGetDatum(right->val.numeric)));
+			return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
+													 NumericGetDatum(left->val.numeric),
+													 NumericGetDatum(right->val.numeric)));
 		case jbvString:
 			return f6_jsonb_compare_keys(left->val.string.val, left->val.string.len,
 										 right->val.string.val, right->val.string.len);
@@ -310,13 +312,13 @@ f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right)
 static uint32
 hash_container(const JsonbValue *container)
 {
-	uint32		hash = container->val.binary.data->header;
-	JsonbValue	value;
+	uint32 hash = container->val.binary.data->header;
+	JsonbValue value;
 
 	if (f6_jsonb_is_object(container))
 	{
 		f6_jsonb_object_walk walk;
-		JsonbValue	key;
+		JsonbValue key;
 
 		f6_jsonb_object_begin(&walk, container);
 		while (f6_jsonb_object_next(&walk, &key, &value))
@@ -337,7 +339,7 @@ hash_container(const JsonbValue *container)
 uint32
 f6_jsonb_hash(const JsonbValue *value)
 {
-	uint32		hash = 0;
+	uint32 hash = 0;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -391,8 +393,8 @@ f6_jsonb_pointer_is_valid(const char *pointer)
 }
 
 /*
- * Returns the next token of a valid, non-empty JSON Pointer, not terminated, and moves the pointer behind it.  A token with an
- * escape is a copy in the current memory context.
+ * Returns the next token of a valid, non-empty JSON Pointer, not terminated, and moves the pointer
+ * behind it.  A token with an escape is a copy in the current memory context.
  */
 const char *
 f6_jsonb_pointer_token(const char **pointer, int *length)
@@ -400,8 +402,8 @@ f6_jsonb_pointer_token(const char **pointer, int *length)
 	const char *start = *pointer + 1;
 	const char *end = start + strcspn(start, "/");
 	const char *from;
-	char	   *copy;
-	char	   *to;
+	char *copy;
+	char *to;
 
 	*pointer = end;
 	*length = end - start;
@@ -425,8 +427,8 @@ f6_jsonb_pointer_token(const char **pointer, int *length)
 static int
 token_index(const char *token, int length)
 {
-	int			index = 0;
-	int			i;
+	int index = 0;
+	int i;
 
 	if (length < 1 || length > F6_MAX_INDEX_DIGITS || (token[0] == '0' && length > 1))
 		return -1;
@@ -454,13 +456,13 @@ f6_jsonb_step(const JsonbValue *parent, const char *token, int length, JsonbValu
 bool
 f6_jsonb_pointer_get(const JsonbValue *root, const char *pointer, JsonbValue *value)
 {
-	JsonbValue	current = *root;
+	JsonbValue current = *root;
 
 	while (*pointer != '\0')
 	{
-		int			length;
+		int length;
 		const char *token = f6_jsonb_pointer_token(&pointer, &length);
-		JsonbValue	child;
+		JsonbValue child;
 
 		if (!f6_jsonb_step(&current, token, length, &child))
 			return false;
@@ -474,7 +476,7 @@ f6_jsonb_pointer_get(const JsonbValue *root, const char *pointer, JsonbValue *va
 static void
 append_step(StringInfo text, const f6_jsonb_path *step)
 {
-	int			i;
+	int i;
 
 	appendStringInfoChar(text, '/');
 	if (step->name == NULL)
@@ -484,7 +486,7 @@ append_step(StringInfo text, const f6_jsonb_path *step)
 	}
 	for (i = 0; i < step->length; i++)
 	{
-		char		c = step->name[i];
+		char c = step->name[i];
 
 		if (c == '~')
 			appendStringInfoString(text, "~0");
@@ -501,8 +503,8 @@ f6_jsonb_path_append(StringInfo text, const f6_jsonb_path *path)
 {
 	const f6_jsonb_path **steps;
 	const f6_jsonb_path *step;
-	int			depth = 0;
-	int			i;
+	int depth = 0;
+	int i;
 
 	for (step = path; step != NULL; step = step->parent)
 		depth++;

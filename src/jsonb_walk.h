@@ -2,8 +2,9 @@
  * jsonb_walk.h
  *		Walking a binary jsonb in place: no text, no copy, no allocation.
  *
- * A value is the server's JsonbValue: a scalar that points into the document, or jbvBinary for an array or object.  It lives
- * as long as the (detoasted) document does.  The members of an object come in the server's order: by length, then by bytes.
+ * A value is the server's JsonbValue: a scalar that points into the document, or jbvBinary for an array
+ * or object.  It lives as long as the (detoasted) document does.  The members of an object come in the
+ * server's order: by length, then by bytes.
  */
 #ifndef F6_JSONB_WALK_H
 #define F6_JSONB_WALK_H
@@ -14,48 +15,49 @@
 typedef struct f6_jsonb_object_walk
 {
 	JsonbContainer *container;
-	char	   *base;			/* where the keys' and values' bytes begin */
-	int			count;
-	int			next;
-	uint32		key_offset;
-	uint32		value_offset;
+	char *base; /* where the keys' and values' bytes begin */
+	int count;
+	int next;
+	uint32 key_offset;
+	uint32 value_offset;
 } f6_jsonb_object_walk;
 
 typedef struct f6_jsonb_array_walk
 {
 	JsonbContainer *container;
-	char	   *base;			/* where the elements' bytes begin */
-	int			count;
-	int			next;
-	uint32		offset;
+	char *base; /* where the elements' bytes begin */
+	int count;
+	int next;
+	uint32 offset;
 } f6_jsonb_array_walk;
 
 /*
- * A place in a document, as a chain from the place to the root; NULL is the root.  A step is a member's name, or an element's
- * index when the name is NULL.  The chain costs nothing until someone asks for its text.
+ * A place in a document, as a chain from the place to the root; NULL is the root.  A step is a member's
+ * name, or an element's index when the name is NULL.  The chain costs nothing until someone asks for
+ * its text.
  */
 typedef struct f6_jsonb_path
 {
 	const struct f6_jsonb_path *parent;
 	const char *name;
-	int			length;
-	int			index;
+	int length;
+	int index;
 } f6_jsonb_path;
 
 extern void f6_jsonb_root(Jsonb *document, JsonbValue *value);
 extern bool f6_jsonb_is_object(const JsonbValue *value);
 extern bool f6_jsonb_is_array(const JsonbValue *value);
 extern bool f6_jsonb_is_null(const JsonbValue *value);
-extern int	f6_jsonb_count(const JsonbValue *container);
+extern int f6_jsonb_count(const JsonbValue *container);
 extern void f6_jsonb_object_begin(f6_jsonb_object_walk *walk, const JsonbValue *object);
 extern bool f6_jsonb_object_next(f6_jsonb_object_walk *walk, JsonbValue *key, JsonbValue *value);
 extern void f6_jsonb_array_begin(f6_jsonb_array_walk *walk, const JsonbValue *array);
 extern bool f6_jsonb_array_next(f6_jsonb_array_walk *walk, JsonbValue *element);
 extern bool f6_jsonb_get(const JsonbValue *object, const char *key, int length, JsonbValue *value);
 extern bool f6_jsonb_get_element(const JsonbValue *array, int index, JsonbValue *value);
-extern int	f6_jsonb_compare_keys(const char *left, int left_length, const char *right,
-								  int right_length);
-extern int	f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right);
+extern int f6_jsonb_compare_keys(const char *left, int left_length, const char *right,
+								 int right_length);
+extern int f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right);
 extern uint32 f6_jsonb_hash(const JsonbValue *value);
 extern bool f6_jsonb_number_is_integer(Numeric number);
 extern const char *f6_jsonb_type_name(const JsonbValue *value);

@@ -2,8 +2,9 @@
  * schema_compile.c
  *		Compiling a JSON Schema: subschemas, references, and what makes a schema invalid.
  *
- * The schema is read from its binary jsonb, where numbers are exact.  Everything lives in the memory context that is
- * current when compilation starts, whether it succeeds or not: there is nothing else to free.
+ * The schema is read from its binary jsonb, where numbers are exact.  Everything lives in the memory
+ * context that is current when compilation starts, whether it succeeds or not: there is nothing else to
+ * free.
  */
 #include "postgres.h"
 
@@ -22,14 +23,14 @@
 typedef struct f6_compiled
 {
 	JsonbContainer *schema;
-	f6_node_id	node;
+	f6_node_id node;
 } f6_compiled;
 
 /* One node applies another to the same instance. */
 typedef struct f6_edge
 {
-	f6_node_id	from;
-	f6_node_id	to;
+	f6_node_id from;
+	f6_node_id to;
 } f6_edge;
 
 /* How far the search for endless references has come with a node. */
@@ -43,8 +44,8 @@ typedef enum f6_visit
 typedef struct f6_cycle_search
 {
 	const f6_program *program;
-	f6_visit   *visits;
-	uint32	   *first_edge;		/* by node, into targets; one more at the end */
+	f6_visit *visits;
+	uint32 *first_edge; /* by node, into targets; one more at the end */
 	f6_node_id *targets;
 } f6_cycle_search;
 
@@ -66,16 +67,16 @@ quoted_path(const f6_jsonb_path *path)
 void
 f6_schema_invalid(const f6_jsonb_path *path, const char *expected, const char *found)
 {
-	ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("invalid JSON Schema"),
-					errdetail("At %s: expected %s, found %s.", quoted_path(path), expected, found)));
+	ereport(ERROR,
+			(errcode(F6_ERR_BAD_ARGUMENT), errmsg("invalid JSON Schema"),
+			 errdetail("At %s: expected %s, found %s.", quoted_path(path), expected, found)));
 }
 
 /* Raises the error for a schema that f6 can't check yet: it never ignores what restricts. */
 void
 f6_schema_unsupported(const f6_jsonb_path *path, const char *what)
 {
-	ereport(ERROR, (errcode(F6_ERR_UNSUPPORTED),
-					errmsg("JSON Schema: %s is not supported", what),
+	ereport(ERROR, (errcode(F6_ERR_UNSUPPORTED), errmsg("JSON Schema %s is not supported", what),
 					errdetail("It is at %s.", quoted_path(path))));
 }
 
@@ -97,13 +98,13 @@ static f6_node_id
 add_node(f6_compiler *compiler, const f6_jsonb_path *path, const char *keyword)
 {
 	f6_program *program = compiler->program;
-	f6_node    *node;
+	f6_node *node;
 
 	if (program->node_count == compiler->node_space)
 	{
 		compiler->node_space *= 2;
-		program->nodes = repalloc_huge(program->nodes,
-									   (Size) compiler->node_space * sizeof(f6_node));
+		program->nodes =
+			repalloc_huge(program->nodes, (Size) compiler->node_space * sizeof(f6_node));
 	}
 	node = &program->nodes[program->node_count];
 	memset(node, 0, sizeof(f6_node));
@@ -116,7 +117,7 @@ add_node(f6_compiler *compiler, const f6_jsonb_path *path, const char *keyword)
 f6_op *
 f6_builder_add(f6_builder *builder, f6_opcode code, uint32 applies, const char *keyword)
 {
-	f6_op	   *op = palloc0(sizeof(f6_op));
+	f6_op *op = palloc0(sizeof(f6_op));
 
 	op->code = code;
 	op->applies = applies;
@@ -142,8 +143,8 @@ store_ops(f6_builder *builder)
 {
 	f6_compiler *compiler = builder->compiler;
 	f6_program *program = compiler->program;
-	f6_node    *node = &program->nodes[builder->node];
-	ListCell   *cell;
+	f6_node *node = &program->nodes[builder->node];
+	ListCell *cell;
 
 	list_sort(builder->ops, compare_ops);
 	node->first_op = program->op_count;
@@ -153,7 +154,7 @@ store_ops(f6_builder *builder)
 		compiler->op_space *= 2;
 		program->ops = repalloc_huge(program->ops, (Size) compiler->op_space * sizeof(f6_op));
 	}
-	foreach(cell, builder->ops)
+	foreach (cell, builder->ops)
 	{
 		program->ops[program->op_count++] = *(f6_op *) lfirst(cell);
 		pfree(lfirst(cell));
@@ -166,8 +167,8 @@ static void
 compile_keywords(f6_builder *builder)
 {
 	f6_jsonb_object_walk walk;
-	JsonbValue	key;
-	JsonbValue	value;
+	JsonbValue key;
+	JsonbValue value;
 
 	f6_jsonb_object_begin(&walk, &builder->schema);
 	while (f6_jsonb_object_next(&walk, &key, &value))
@@ -176,10 +177,9 @@ compile_keywords(f6_builder *builder)
 
 		CHECK_FOR_INTERRUPTS();
 		if (keyword != NULL)
-			keyword->compile(builder, keyword,
-							 f6_schema_path(builder->path, key.val.string.val, key.val.string.len,
-											-1),
-							 &value);
+			keyword->compile(
+				builder, keyword,
+				f6_schema_path(builder->path, key.val.string.val, key.val.string.len, -1), &value);
 	}
 	f6_keywords_finish(builder);
 	store_ops(builder);
@@ -190,10 +190,10 @@ static f6_node_id
 compile_object(f6_compiler *compiler, const JsonbValue *value, const f6_jsonb_path *path,
 			   const char *keyword)
 {
-	f6_builder	builder = { 0 };
+	f6_builder builder = { 0 };
 	f6_compiled *compiled;
 	JsonbContainer *schema = value->val.binary.data;
-	bool		found;
+	bool found;
 
 	compiled = hash_search(compiler->compiled, &schema, HASH_ENTER, &found);
 	if (found)
@@ -212,7 +212,7 @@ f6_node_id
 f6_compile_subschema(f6_compiler *compiler, const JsonbValue *value, const f6_jsonb_path *path,
 					 const char *keyword)
 {
-	f6_node_id	node;
+	f6_node_id node;
 
 	check_stack_depth();
 
@@ -230,7 +230,7 @@ f6_compile_subschema(f6_compiler *compiler, const JsonbValue *value, const f6_js
 static void
 add_edge(f6_builder *builder, f6_node_id to)
 {
-	f6_edge    *edge = palloc(sizeof(f6_edge));
+	f6_edge *edge = palloc(sizeof(f6_edge));
 
 	edge->from = builder->node;
 	edge->to = to;
@@ -242,7 +242,7 @@ f6_node_id
 f6_compile_in_place(f6_builder *builder, const JsonbValue *value, const f6_jsonb_path *path,
 					const char *keyword)
 {
-	f6_node_id	node = f6_compile_subschema(builder->compiler, value, path, keyword);
+	f6_node_id node = f6_compile_subschema(builder->compiler, value, path, keyword);
 
 	add_edge(builder, node);
 	return node;
@@ -254,36 +254,38 @@ hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c = pg_ascii_tolower((unsigned char) c);
+	c = (char) pg_ascii_tolower((unsigned char) c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Returns a URI's fragment with its percent-encoding undone, in the server's encoding; NULL if that is no text. */
+/* Returns a URI's fragment with its percent-encoding, which is of UTF-8, undone; NULL if that is no text. */
 static char *
 decode_fragment(const char *fragment, int length)
 {
-	char	   *decoded = palloc(length + 1);
-	char	   *to = decoded;
-	int			i;
+	char *utf8 = pg_server_to_any(fragment, length, PG_UTF8);
+	char *decoded;
+	char *to;
+	int i;
 
+	if (utf8 != fragment)
+		length = strlen(utf8);
+	decoded = to = palloc(length + 1);
 	for (i = 0; i < length; i++)
 	{
-		if (fragment[i] != '%')
+		if (utf8[i] != '%')
 		{
-			*to++ = fragment[i];
+			*to++ = utf8[i];
 			continue;
 		}
-		if (i + 2 >= length || hex_digit(fragment[i + 1]) < 0 || hex_digit(fragment[i + 2]) < 0)
+		if (i + 2 >= length || hex_digit(utf8[i + 1]) < 0 || hex_digit(utf8[i + 2]) < 0)
 			return NULL;
-		*to = (char) (hex_digit(fragment[i + 1]) << 4 | hex_digit(fragment[i + 2]));
-		if (*to++ == '\0')
-			return NULL;
+		*to++ = (char) (hex_digit(utf8[i + 1]) << 4 | hex_digit(utf8[i + 2]));
 		i += 2;
 	}
 	*to = '\0';
-	if (!pg_verifymbstr(decoded, to - decoded, true))
+	if (!pg_verify_mbstr(PG_UTF8, decoded, to - decoded, true))
 		return NULL;
-	return decoded;
+	return pg_any_to_server(decoded, to - decoded, PG_UTF8);
 }
 
 /* Returns where in a reference the fragment starts, if the reference stays in this document; else NULL. */
@@ -291,10 +293,10 @@ static const char *
 local_fragment(const f6_compiler *compiler, const char *reference, int length, int *fragment_length)
 {
 	const char *hash = memchr(reference, '#', length);
-	int			prefix = hash != NULL ? hash - reference : length;
+	int prefix = hash != NULL ? hash - reference : length;
 
-	if (prefix > 0 && (prefix != compiler->base_length ||
-					   memcmp(reference, compiler->base, prefix) != 0))
+	if (prefix > 0 &&
+		(prefix != compiler->base_length || memcmp(reference, compiler->base, prefix) != 0))
 		return NULL;
 	*fragment_length = Max(length - prefix - 1, 0);
 	return reference + Min(prefix + 1, length);
@@ -306,26 +308,26 @@ f6_compile_reference(f6_builder *builder, const JsonbValue *value, const f6_json
 					 const char *keyword)
 {
 	f6_compiler *compiler = builder->compiler;
-	JsonbValue	target = compiler->root;
+	JsonbValue target = compiler->root;
 	const f6_jsonb_path *target_path = NULL;
 	const char *fragment;
 	const char *pointer;
-	int			length;
-	f6_node_id	node;
+	int length;
+	f6_node_id node;
 
 	fragment = local_fragment(compiler, value->val.string.val, value->val.string.len, &length);
 	if (fragment == NULL)
 		f6_schema_unsupported(path, "$ref to another document");
-	if (length > 0 && fragment[0] != '/' && fragment[0] != '%')
-		f6_schema_unsupported(path, "$ref to an anchor");
 
 	pointer = decode_fragment(fragment, length);
+	if (pointer != NULL && pointer[0] != '\0' && pointer[0] != '/')
+		f6_schema_unsupported(path, "$ref to an anchor");
 	if (pointer == NULL || !f6_jsonb_pointer_is_valid(pointer))
 		f6_schema_invalid(path, "a JSON Pointer as the fragment", "another text");
 
 	while (*pointer != '\0')
 	{
-		JsonbValue	child;
+		JsonbValue child;
 		const char *token = f6_jsonb_pointer_token(&pointer, &length);
 
 		if (!f6_jsonb_step(&target, token, length, &child))
@@ -344,7 +346,7 @@ f6_compile_reference(f6_builder *builder, const JsonbValue *value, const f6_json
 static void
 search_cycle(f6_cycle_search *search, f6_node_id node)
 {
-	uint32		i;
+	uint32 i;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -374,10 +376,10 @@ static void
 refuse_endless_references(f6_compiler *compiler)
 {
 	f6_cycle_search search = { 0 };
-	uint32		node_count = compiler->program->node_count;
-	uint32	   *fill;
-	ListCell   *cell;
-	f6_node_id	node;
+	uint32 node_count = compiler->program->node_count;
+	uint32 *fill;
+	ListCell *cell;
+	f6_node_id node;
 
 	search.program = compiler->program;
 	search.visits = allocate_zeroed(node_count, sizeof(f6_visit));
@@ -385,14 +387,14 @@ refuse_endless_references(f6_compiler *compiler)
 	search.targets = allocate_zeroed(list_length(compiler->edges) + 1, sizeof(f6_node_id));
 	fill = allocate_zeroed(node_count, sizeof(uint32));
 
-	foreach(cell, compiler->edges)
+	foreach (cell, compiler->edges)
 		search.first_edge[((f6_edge *) lfirst(cell))->from + 1]++;
 	for (node = 0; node < node_count; node++)
 	{
 		search.first_edge[node + 1] += search.first_edge[node];
 		fill[node] = search.first_edge[node];
 	}
-	foreach(cell, compiler->edges)
+	foreach (cell, compiler->edges)
 	{
 		const f6_edge *edge = lfirst(cell);
 
@@ -412,12 +414,11 @@ refuse_endless_references(f6_compiler *compiler)
 static void
 note_base(f6_compiler *compiler)
 {
-	JsonbValue	id;
+	JsonbValue id;
 	const char *hash;
 
-	if (!f6_jsonb_is_object(&compiler->root) ||
-		!f6_jsonb_get(&compiler->root, "$id", 3, &id) || id.type != jbvString ||
-		memchr(id.val.string.val, ':', id.val.string.len) == NULL)
+	if (!f6_jsonb_is_object(&compiler->root) || !f6_jsonb_get(&compiler->root, "$id", 3, &id) ||
+		id.type != jbvString || memchr(id.val.string.val, ':', id.val.string.len) == NULL)
 		return;
 	hash = memchr(id.val.string.val, '#', id.val.string.len);
 	compiler->base = id.val.string.val;
@@ -428,7 +429,7 @@ note_base(f6_compiler *compiler)
 static void
 compiler_begin(f6_compiler *compiler, Jsonb *document)
 {
-	HASHCTL		control = { 0 };
+	HASHCTL control = { 0 };
 
 	memset(compiler, 0, sizeof(f6_compiler));
 	compiler->context = CurrentMemoryContext;
@@ -440,8 +441,8 @@ compiler_begin(f6_compiler *compiler, Jsonb *document)
 	control.keysize = sizeof(JsonbContainer *);
 	control.entrysize = sizeof(f6_compiled);
 	control.hcxt = CurrentMemoryContext;
-	compiler->compiled = hash_create("f6 compiled subschemas", 64, &control,
-									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	compiler->compiled =
+		hash_create("f6 compiled subschemas", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	compiler->patterns = f6_pattern_set_create();
 	compiler->node_space = compiler->op_space = 16;
 	compiler->program = palloc0(sizeof(f6_program));
@@ -450,8 +451,8 @@ compiler_begin(f6_compiler *compiler, Jsonb *document)
 }
 
 /*
- * Compiles a schema in the current memory context.  Raises 22023 for a schema that is not valid under draft 2020-12, and
- * 0A000 for one that restricts in a way that f6 doesn't know.
+ * Compiles a schema in the current memory context.  Raises 22023 for a schema that is not valid under
+ * draft 2020-12, and 0A000 for one that restricts in a way that f6 doesn't know.
  */
 f6_program *
 f6_schema_compile(Jsonb *document)

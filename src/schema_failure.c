@@ -2,8 +2,8 @@
  * schema_failure.c
  *		The words of a failed validation.
  *
- * An instance may hold personal data, and errors end up in logs: so a message quotes the schema, and says no more of the
- * instance than its type and size.
+ * An instance may hold personal data, and errors end up in logs: so a message quotes the schema, and
+ * says no more of the instance than its type and size.
  */
 #include "postgres.h"
 
@@ -16,7 +16,7 @@
 #include "schema_failure.h"
 
 /* A message quotes at most this many bytes of a text, and this many values of an enum. */
-#define F6_MAX_QUOTED_BYTES 100
+#define F6_MAX_QUOTED_BYTES	 100
 #define F6_MAX_QUOTED_VALUES 10
 
 /* Creates a failure in the current memory context; the message is not copied. */
@@ -45,9 +45,9 @@ uint32
 f6_string_length(const JsonbValue *value)
 {
 	const char *text = value->val.string.val;
-	int			length = value->val.string.len;
-	uint32		characters = 0;
-	int			i;
+	int length = value->val.string.len;
+	uint32 characters = 0;
+	int i;
 
 	if (GetDatabaseEncoding() != PG_UTF8)
 		return pg_mbstrlen_with_len(text, length);
@@ -62,8 +62,8 @@ f6_string_length(const JsonbValue *value)
 static void
 append_quoted(StringInfo message, const char *text, int length)
 {
-	int			shown = pg_mbcliplen(text, length, F6_MAX_QUOTED_BYTES);
-	char	   *copy = pnstrdup(text, shown);
+	int shown = pg_mbcliplen(text, length, F6_MAX_QUOTED_BYTES);
+	char *copy = pnstrdup(text, shown);
 
 	if (shown < length)
 		copy = psprintf("%s...", copy);
@@ -74,8 +74,7 @@ append_quoted(StringInfo message, const char *text, int length)
 static void
 append_number(StringInfo message, Numeric number)
 {
-	char	   *text =
-		DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	char *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
 
 	if (strlen(text) > F6_MAX_QUOTED_BYTES)
 		appendStringInfo(message, "%.*s...", F6_MAX_QUOTED_BYTES, text);
@@ -111,7 +110,7 @@ append_value(StringInfo message, const JsonbValue *value)
 static void
 append_values(StringInfo message, const f6_values *values)
 {
-	int			i;
+	int i;
 
 	if (values->count == 0)
 		appendStringInfoString(message, "no value");
@@ -134,10 +133,10 @@ append_values(StringInfo message, const f6_values *values)
 static void
 append_types(StringInfo message, uint32 types)
 {
-	static const char *const names[] = { "null", "boolean", "number", "string",
-										 "array", "object", "integer" };
+	static const char *const names[] = { "null",  "boolean", "number", "string",
+										 "array", "object",	 "integer" };
 	const char *separator = "";
-	int			i;
+	int i;
 
 	for (i = 0; i < (int) lengthof(names); i++)
 	{
@@ -154,32 +153,37 @@ static void
 append_bound(StringInfo message, const f6_op *op)
 {
 	const char *relation;
+	const char *found;
 
 	switch (op->code)
 	{
 		case F6_OP_MINIMUM:
-			relation = "at least";
+			relation = "of at least";
+			found = "a smaller one";
 			break;
 		case F6_OP_MAXIMUM:
-			relation = "at most";
+			relation = "of at most";
+			found = "a larger one";
 			break;
 		case F6_OP_EXCLUSIVE_MINIMUM:
 			relation = "greater than";
+			found = "one that is not";
 			break;
 		default:
 			relation = "less than";
+			found = "one that is not";
 			break;
 	}
 	appendStringInfo(message, "expected a number %s ", relation);
 	append_number(message, op->as.number);
-	appendStringInfoString(message, ", found another");
+	appendStringInfo(message, ", found %s", found);
 }
 
-/* Returns the message for a count that is out of bounds. */
+/* Returns the message for a count that is out of bounds; the units are the singular and the plural. */
 char *
-f6_failure_count(const char *bound, uint32 limit, const char *unit, uint32 found)
+f6_failure_count(const char *bound, uint32 limit, const char *unit, const char *units, uint32 found)
 {
-	return psprintf("expected %s %u %s, found %u", bound, limit, unit, found);
+	return psprintf("expected %s %u %s, found %u", bound, limit, limit == 1 ? unit : units, found);
 }
 
 /* Returns the message for a member that is missing, because it is required or another is there. */
@@ -215,7 +219,7 @@ f6_failure_message(const f6_op *op, const JsonbValue *value)
 	const char *found = f6_jsonb_type_name(value);
 	StringInfoData message;
 	const char *source;
-	int			length;
+	int length;
 
 	initStringInfo(&message);
 	switch (op->code)
@@ -243,10 +247,11 @@ f6_failure_message(const f6_op *op, const JsonbValue *value)
 			appendStringInfoString(&message, ", found another number");
 			break;
 		case F6_OP_MIN_LENGTH:
-			return f6_failure_count("at least", op->as.limit, "characters",
+			return f6_failure_count("at least", op->as.limit, "character", "characters",
 									f6_string_length(value));
 		case F6_OP_MAX_LENGTH:
-			return f6_failure_count("at most", op->as.limit, "characters", f6_string_length(value));
+			return f6_failure_count("at most", op->as.limit, "character", "characters",
+									f6_string_length(value));
 		case F6_OP_PATTERN:
 			source = f6_pattern_source(op->as.pattern, &length);
 			appendStringInfoString(&message, "expected a string that matches ");
@@ -254,13 +259,17 @@ f6_failure_message(const f6_op *op, const JsonbValue *value)
 			appendStringInfoString(&message, ", found another string");
 			break;
 		case F6_OP_MIN_ITEMS:
-			return f6_failure_count("at least", op->as.limit, "items", f6_jsonb_count(value));
+			return f6_failure_count("at least", op->as.limit, "item", "items",
+									f6_jsonb_count(value));
 		case F6_OP_MAX_ITEMS:
-			return f6_failure_count("at most", op->as.limit, "items", f6_jsonb_count(value));
+			return f6_failure_count("at most", op->as.limit, "item", "items",
+									f6_jsonb_count(value));
 		case F6_OP_MIN_PROPERTIES:
-			return f6_failure_count("at least", op->as.limit, "properties", f6_jsonb_count(value));
+			return f6_failure_count("at least", op->as.limit, "property", "properties",
+									f6_jsonb_count(value));
 		case F6_OP_MAX_PROPERTIES:
-			return f6_failure_count("at most", op->as.limit, "properties", f6_jsonb_count(value));
+			return f6_failure_count("at most", op->as.limit, "property", "properties",
+									f6_jsonb_count(value));
 		case F6_OP_UNIQUE_ITEMS:
 			appendStringInfoString(&message, "expected items that all differ, found equal ones");
 			break;

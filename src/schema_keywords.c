@@ -2,10 +2,12 @@
  * schema_keywords.c
  *		What each keyword of draft 2020-12 compiles to.
  *
- * A keyword is a line in the table at the end and a function above it, which checks the value as the metaschema does and adds
- * operations to the builder.  Keywords that only mean something together (properties and additionalProperties, for one)
- * fill one operand in the builder, and f6_keywords_finish makes the operation.  A keyword that isn't in the table is
- * unknown and means nothing, as the specification says; one that restricts and isn't implemented is in the table and refused.
+ * A keyword is a line in the table at the end and a function above it, which checks the value as the
+ * metaschema does and adds operations to the builder.  Keywords that only mean something together
+ * (properties and additionalProperties, for one) fill one operand in the builder, and
+ * f6_keywords_finish makes the operation.  A keyword that isn't in the table is unknown and means
+ * nothing, as the specification says; one that restricts and isn't implemented is in the table and
+ * refused.
  */
 #include "postgres.h"
 
@@ -21,14 +23,14 @@
 static const struct
 {
 	const char *name;
-	uint32		type;
-}			type_names[] = {
-	{ "array", F6_TYPE_ARRAY },		{ "boolean", F6_TYPE_BOOLEAN }, { "integer", F6_TYPE_INTEGER },
-	{ "null", F6_TYPE_NULL },		{ "number", F6_TYPE_NUMBER },	{ "object", F6_TYPE_OBJECT },
+	uint32 type;
+} type_names[] = {
+	{ "array", F6_TYPE_ARRAY },	  { "boolean", F6_TYPE_BOOLEAN }, { "integer", F6_TYPE_INTEGER },
+	{ "null", F6_TYPE_NULL },	  { "number", F6_TYPE_NUMBER },	  { "object", F6_TYPE_OBJECT },
 	{ "string", F6_TYPE_STRING },
 };
 
-#define F6_TYPE_EXPECTED                                                                           \
+#define F6_TYPE_EXPECTED \
 	"one of array, boolean, integer, null, number, object, string, or a list of them"
 
 /* Raises an error for a value of the wrong type. */
@@ -90,7 +92,7 @@ compare_numbers(Numeric left, Numeric right)
 static uint32
 size_value(const f6_jsonb_path *path, const JsonbValue *value)
 {
-	Numeric		number = value->val.numeric;
+	Numeric number = value->val.numeric;
 
 	if (value->type != jbvNumeric || !f6_jsonb_number_is_integer(number))
 		refuse_value(path, "a non-negative integer", value);
@@ -113,9 +115,9 @@ static JsonbValue *
 sorted_elements(const JsonbValue *array, int *count)
 {
 	f6_jsonb_array_walk walk;
-	JsonbValue	element;
+	JsonbValue element;
 	JsonbValue *elements;
-	int			i = 0;
+	int i = 0;
 
 	*count = f6_jsonb_count(array);
 	elements = palloc_extended(Max(*count, 1) * sizeof(JsonbValue), MCXT_ALLOC_HUGE);
@@ -126,12 +128,15 @@ sorted_elements(const JsonbValue *array, int *count)
 	return elements;
 }
 
-/* Returns the strings of an array, sorted; raises an error for anything but strings, and for one that comes twice. */
+/*
+ * Returns the strings of an array, sorted; raises an error for anything but strings, and for one that
+ * comes twice.
+ */
 static JsonbValue *
 distinct_strings(const f6_jsonb_path *path, const JsonbValue *value, int *count)
 {
 	JsonbValue *strings;
-	int			i;
+	int i;
 
 	if (!f6_jsonb_is_array(value))
 		refuse_value(path, "an array of strings", value);
@@ -181,14 +186,15 @@ compile_dialect(f6_builder *builder pg_attribute_unused(),
 				const f6_keyword *keyword pg_attribute_unused(), const f6_jsonb_path *path,
 				const JsonbValue *value)
 {
-	int			length;
+	int length;
 
 	require_string(path, value);
 	length = value->val.string.len;
 	if (length > 0 && value->val.string.val[length - 1] == '#')
 		length--;
-	if (length != (int) strlen(F6_DIALECT) || memcmp(value->val.string.val, F6_DIALECT, length) != 0)
-		f6_schema_unsupported(path, "a dialect other than " F6_DIALECT);
+	if (length != (int) strlen(F6_DIALECT) ||
+		memcmp(value->val.string.val, F6_DIALECT, length) != 0)
+		f6_schema_unsupported(path, "dialect other than " F6_DIALECT);
 }
 
 /* Compiles $id, which only the whole document may have. */
@@ -211,7 +217,7 @@ static void
 compile_ref(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 			const JsonbValue *value)
 {
-	f6_node_id	node;
+	f6_node_id node;
 
 	require_string(path, value);
 	node = f6_compile_reference(builder, value, path, keyword->name);
@@ -224,15 +230,15 @@ compile_definitions(f6_builder *builder, const f6_keyword *keyword, const f6_jso
 					const JsonbValue *value)
 {
 	f6_jsonb_object_walk walk;
-	JsonbValue	name;
-	JsonbValue	schema;
+	JsonbValue name;
+	JsonbValue schema;
 
 	require_object(path, value);
 	f6_jsonb_object_begin(&walk, value);
 	while (f6_jsonb_object_next(&walk, &name, &schema))
-		f6_compile_subschema(
-			builder->compiler, &schema,
-			f6_schema_path(path, name.val.string.val, name.val.string.len, -1), keyword->name);
+		f6_compile_subschema(builder->compiler, &schema,
+							 f6_schema_path(path, name.val.string.val, name.val.string.len, -1),
+							 keyword->name);
 }
 
 /* Compiles a subschema that is not applied, so that a bad one is refused. */
@@ -247,7 +253,7 @@ compile_unused(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_pa
 static uint32
 type_value(const f6_jsonb_path *path, const JsonbValue *value)
 {
-	int			i;
+	int i;
 
 	if (value->type != jbvString)
 		refuse_value(path, F6_TYPE_EXPECTED, value);
@@ -265,13 +271,13 @@ static void
 compile_type(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 			 const JsonbValue *value)
 {
-	uint32		types = 0;
+	uint32 types = 0;
 
 	if (f6_jsonb_is_array(value))
 	{
-		int			count;
+		int count;
 		JsonbValue *names = distinct_strings(path, value, &count);
-		int			i;
+		int i;
 
 		if (count == 0)
 			f6_schema_invalid(path, F6_TYPE_EXPECTED, "an empty array");
@@ -288,7 +294,7 @@ static void
 compile_const(f6_builder *builder, const f6_keyword *keyword,
 			  const f6_jsonb_path *path pg_attribute_unused(), const JsonbValue *value)
 {
-	f6_values  *values = palloc(sizeof(f6_values));
+	f6_values *values = palloc(sizeof(f6_values));
 
 	values->count = 1;
 	values->values = palloc(sizeof(JsonbValue));
@@ -301,7 +307,7 @@ static void
 compile_enum(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 			 const JsonbValue *value)
 {
-	f6_values  *values = palloc(sizeof(f6_values));
+	f6_values *values = palloc(sizeof(f6_values));
 
 	require_array(path, value);
 	values->values = sorted_elements(value, &values->count);
@@ -322,11 +328,9 @@ compile_bound(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_pat
 static int
 decimals_of_power(Numeric number)
 {
-	int			scale =
-		DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number)));
-	Datum		power =
-		DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", scale)),
-							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	int scale = DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number)));
+	Datum power = DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", scale)),
+									  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 
 	return compare_numbers(number, DatumGetNumeric(power)) == 0 ? scale : -1;
 }
@@ -353,10 +357,11 @@ static void
 compile_size_minimum(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 					 const JsonbValue *value)
 {
-	uint32		limit = size_value(path, value);
+	uint32 limit = size_value(path, value);
 
 	if (limit > 0)
-		f6_builder_add(builder, keyword->operand, keyword->applies, keyword->name)->as.limit = limit;
+		f6_builder_add(builder, keyword->operand, keyword->applies, keyword->name)->as.limit =
+			limit;
 }
 
 /* Compiles an upper limit on a size. */
@@ -364,17 +369,18 @@ static void
 compile_size_maximum(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 					 const JsonbValue *value)
 {
-	uint32		limit = size_value(path, value);
+	uint32 limit = size_value(path, value);
 
 	if (limit != F6_NO_LIMIT)
-		f6_builder_add(builder, keyword->operand, keyword->applies, keyword->name)->as.limit = limit;
+		f6_builder_add(builder, keyword->operand, keyword->applies, keyword->name)->as.limit =
+			limit;
 }
 
 /* Returns the compiled regular expression of a string; raises an error if it is none. */
 static f6_pattern *
 pattern_value(f6_builder *builder, const f6_jsonb_path *path, const JsonbValue *value)
 {
-	char	   *problem = NULL;
+	char *problem = NULL;
 	f6_pattern *pattern = f6_pattern_compile(builder->compiler->patterns, value->val.string.val,
 											 value->val.string.len, &problem);
 
@@ -411,7 +417,7 @@ builder_members(f6_builder *builder)
 static f6_member *
 extend_members(f6_members *members, int more)
 {
-	Size		size = Max((Size) members->count + more, 1) * sizeof(f6_member);
+	Size size = Max((Size) members->count + more, 1) * sizeof(f6_member);
 
 	if (members->members == NULL)
 		members->members = palloc_extended(size, MCXT_ALLOC_HUGE);
@@ -427,9 +433,9 @@ compile_properties(f6_builder *builder, const f6_keyword *keyword, const f6_json
 				   const JsonbValue *value)
 {
 	f6_jsonb_object_walk walk;
-	JsonbValue	name;
-	JsonbValue	schema;
-	f6_member  *member;
+	JsonbValue name;
+	JsonbValue schema;
+	f6_member *member;
 
 	require_object(path, value);
 	member = extend_members(builder_members(builder), f6_jsonb_count(value));
@@ -439,9 +445,9 @@ compile_properties(f6_builder *builder, const f6_keyword *keyword, const f6_json
 		member->name = name.val.string.val;
 		member->length = name.val.string.len;
 		member->required = false;
-		member->node = f6_compile_subschema(
-			builder->compiler, &schema, f6_schema_path(path, member->name, member->length, -1),
-			keyword->name);
+		member->node = f6_compile_subschema(builder->compiler, &schema,
+											f6_schema_path(path, member->name, member->length, -1),
+											keyword->name);
 		member++;
 	}
 }
@@ -452,10 +458,10 @@ compile_required(f6_builder *builder, const f6_keyword *keyword pg_attribute_unu
 				 const f6_jsonb_path *path, const JsonbValue *value)
 {
 	f6_members *members = builder_members(builder);
-	int			count;
+	int count;
 	JsonbValue *names = distinct_strings(path, value, &count);
-	f6_member  *member = extend_members(members, count);
-	int			i;
+	f6_member *member = extend_members(members, count);
+	int i;
 
 	members->required_count = count;
 	for (i = 0; i < count; i++)
@@ -474,12 +480,12 @@ compile_pattern_properties(f6_builder *builder, const f6_keyword *keyword,
 {
 	f6_members *members = builder_members(builder);
 	f6_jsonb_object_walk walk;
-	JsonbValue	name;
-	JsonbValue	schema;
+	JsonbValue name;
+	JsonbValue schema;
 
 	require_object(path, value);
-	members->patterns = palloc_extended(Max(f6_jsonb_count(value), 1) * sizeof(f6_pattern_member),
-										MCXT_ALLOC_HUGE);
+	members->patterns =
+		palloc_extended(Max(f6_jsonb_count(value), 1) * sizeof(f6_pattern_member), MCXT_ALLOC_HUGE);
 	f6_jsonb_object_begin(&walk, value);
 	while (f6_jsonb_object_next(&walk, &name, &schema))
 	{
@@ -506,7 +512,7 @@ static void
 compile_property_names(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 					   const JsonbValue *value)
 {
-	f6_node_id	node = f6_compile_subschema(builder->compiler, value, path, keyword->name);
+	f6_node_id node = f6_compile_subschema(builder->compiler, value, path, keyword->name);
 
 	f6_builder_add(builder, F6_OP_PROPERTY_NAMES, keyword->applies, keyword->name)->as.node = node;
 }
@@ -538,9 +544,9 @@ compile_schema_array(f6_builder *builder, const f6_keyword *keyword, const f6_js
 					 const JsonbValue *value, bool in_place, int *count)
 {
 	f6_jsonb_array_walk walk;
-	JsonbValue	schema;
+	JsonbValue schema;
 	f6_node_id *nodes;
-	int			i = 0;
+	int i = 0;
 
 	require_array(path, value);
 	*count = f6_jsonb_count(value);
@@ -553,8 +559,8 @@ compile_schema_array(f6_builder *builder, const f6_keyword *keyword, const f6_js
 		const f6_jsonb_path *place = f6_schema_path(path, NULL, 0, i);
 
 		nodes[i++] = in_place
-			? f6_compile_in_place(builder, &schema, place, keyword->name)
-			: f6_compile_subschema(builder->compiler, &schema, place, keyword->name);
+						 ? f6_compile_in_place(builder, &schema, place, keyword->name)
+						 : f6_compile_subschema(builder->compiler, &schema, place, keyword->name);
 	}
 	return nodes;
 }
@@ -564,7 +570,7 @@ static void
 compile_prefix_items(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 					 const JsonbValue *value)
 {
-	f6_items   *items = builder_items(builder);
+	f6_items *items = builder_items(builder);
 
 	items->prefix =
 		compile_schema_array(builder, keyword, path, value, false, &items->prefix_count);
@@ -636,7 +642,7 @@ static void
 compile_not(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
 			const JsonbValue *value)
 {
-	f6_node_id	node = f6_compile_in_place(builder, value, path, keyword->name);
+	f6_node_id node = f6_compile_in_place(builder, value, path, keyword->name);
 
 	f6_builder_add(builder, F6_OP_NOT, keyword->applies, keyword->name)->as.node = node;
 }
@@ -688,8 +694,8 @@ compile_dependencies(f6_builder *builder, const f6_keyword *keyword, const f6_js
 {
 	f6_dependencies *operand = palloc0(sizeof(f6_dependencies));
 	f6_jsonb_object_walk walk;
-	JsonbValue	name;
-	JsonbValue	demand;
+	JsonbValue name;
+	JsonbValue demand;
 
 	require_object(path, value);
 	operand->dependencies =
@@ -699,7 +705,7 @@ compile_dependencies(f6_builder *builder, const f6_keyword *keyword, const f6_js
 	{
 		f6_dependency *dependency = &operand->dependencies[operand->count++];
 		const f6_jsonb_path *place;
-		int			count;
+		int count;
 
 		dependency->name = name.val.string.val;
 		dependency->length = name.val.string.len;
@@ -730,13 +736,13 @@ compare_members(const void *left, const void *right)
 static void
 merge_members(f6_members *members)
 {
-	int			kept = 0;
-	int			i;
+	int kept = 0;
+	int i;
 
 	qsort(members->members, members->count, sizeof(f6_member), compare_members);
 	for (i = 1; i < members->count; i++)
 	{
-		f6_member  *last = &members->members[kept];
+		f6_member *last = &members->members[kept];
 		const f6_member *member = &members->members[i];
 
 		if (compare_members(last, member) == 0)
@@ -752,12 +758,15 @@ merge_members(f6_members *members)
 		members->count = kept + 1;
 }
 
-/* Adds the operations of keywords that mean something together, when all of a subschema's keywords are compiled. */
+/*
+ * Adds the operations of keywords that mean something together, when all of a subschema's keywords are
+ * compiled.
+ */
 void
 f6_keywords_finish(f6_builder *builder)
 {
 	f6_members *members = builder->members;
-	f6_items   *items = builder->items;
+	f6_items *items = builder->items;
 	f6_contains *contains = builder->contains;
 	f6_condition *condition = builder->condition;
 
@@ -847,14 +856,14 @@ static const f6_keyword keywords[] = {
 const f6_keyword *
 f6_keyword_find(const char *name, int length)
 {
-	int			low = 0;
-	int			high = lengthof(keywords) - 1;
+	int low = 0;
+	int high = lengthof(keywords) - 1;
 
 	while (low <= high)
 	{
-		int			middle = (low + high) / 2;
+		int middle = (low + high) / 2;
 		const char *candidate = keywords[middle].name;
-		int			order = strncmp(name, candidate, length);
+		int order = strncmp(name, candidate, length);
 
 		if (order == 0 && candidate[length] != '\0')
 			order = -1;

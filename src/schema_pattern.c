@@ -2,9 +2,9 @@
  * schema_pattern.c
  *		Regular expressions as ECMA-262 means them, on PCRE2, within fixed limits.
  *
- * All that PCRE2 allocates lies in the memory context in which the set was created, so deleting that context is all the
- * cleaning up there is.  A match is not re-entrant, so the patterns of a set share one block of match data.  The limits
- * are constants: a schema's verdict must not depend on a setting.
+ * All that PCRE2 allocates lies in the memory context in which the set was created, so deleting that
+ * context is all the cleaning up there is.  A match is not re-entrant, so the patterns of a set share
+ * one block of match data.  The limits are constants: a schema's verdict must not depend on a setting.
  */
 #include "postgres.h"
 
@@ -24,19 +24,21 @@
 
 /* Nested backtracking points that one match may hold, and the kibibytes it may hold them in. */
 #define F6_PATTERN_DEPTH_LIMIT 100000
-#define F6_PATTERN_HEAP_LIMIT (16 * 1024)
+#define F6_PATTERN_HEAP_LIMIT  (16 * 1024)
 
 /*
- * The limits hold for each place at which a match might start, and PCRE2 can't be interrupted: so it is given this many places at a
- * time, and fewer in a text so long that looking through it takes time as well.
+ * The limits hold for each place at which a match might start, and PCRE2 can't be interrupted: so it is
+ * given this many places at a time, and fewer in a text so long that looking through it takes time as
+ * well.
  */
-#define F6_PATTERN_STARTS 128
+#define F6_PATTERN_STARTS  128
 #define F6_PATTERN_SCANNED (64 * 1024 * 1024)
 
 /* ECMA-262's rules where PCRE2's own differ, and nothing that lets a pattern escape from UTF-8. */
-#define F6_PATTERN_OPTIONS                                                                         \
-	(PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY |                \
-	 PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF | PCRE2_USE_OFFSET_LIMIT)
+#define F6_PATTERN_OPTIONS \
+	(PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | \
+	 PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF | \
+	 PCRE2_USE_OFFSET_LIMIT)
 
 struct f6_pattern_set
 {
@@ -51,12 +53,15 @@ struct f6_pattern
 {
 	const f6_pattern_set *set;
 	pcre2_code *code;
-	bool		is_anchored;	/* it can only match at the start of a text */
-	const char *source;			/* the caller's */
-	int			length;
+	bool is_anchored;	/* it can only match at the start of a text */
+	const char *source; /* the caller's */
+	int length;
 };
 
-/* Allocates for PCRE2; returns NULL rather than raising an error, which would jump over PCRE2's own frames. */
+/*
+ * Allocates for PCRE2; returns NULL rather than raising an error, which would jump over PCRE2's own
+ * frames.
+ */
 static void *
 pattern_malloc(PCRE2_SIZE size, void *context)
 {
@@ -177,7 +182,7 @@ translate_property(StringInfo result, const char *at, const char *end)
 {
 	const char *name = at + 1;
 	const char *close = memchr(at, '}', end - at);
-	int			i;
+	int i;
 
 	if (at >= end || *at != '{' || close == NULL)
 		return at;
@@ -199,12 +204,15 @@ translate_property(StringInfo result, const char *at, const char *end)
 	return close + 1;
 }
 
-/* Returns the half of a surrogate pair that an escape of six characters names, or 0: first the high one, then the low. */
+/*
+ * Returns the half of a surrogate pair that an escape of six characters names, or 0: first the high
+ * one, then the low.
+ */
 static uint32
 surrogate_escape(const char *at, const char *end, uint32 first)
 {
 	unsigned int unit;
-	char		digits[5] = { 0 };
+	char digits[5] = { 0 };
 
 	if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
 		return 0;
@@ -219,8 +227,8 @@ surrogate_escape(const char *at, const char *end, uint32 first)
 static bool
 translate_surrogates(StringInfo result, const char *at, const char *end)
 {
-	uint32		high = surrogate_escape(at, end, 0xd800);
-	uint32		low = high != 0 ? surrogate_escape(at + 6, end, 0xdc00) : 0;
+	uint32 high = surrogate_escape(at, end, 0xd800);
+	uint32 low = high != 0 ? surrogate_escape(at + 6, end, 0xdc00) : 0;
 
 	if (low == 0)
 		return false;
@@ -228,13 +236,18 @@ translate_surrogates(StringInfo result, const char *at, const char *end)
 	return true;
 }
 
-/* Appends an escape, which begins at the backslash, in PCRE2's terms; returns what follows it, or NULL with the problem. */
+/*
+ * Appends an escape, which begins at the backslash, in PCRE2's terms; returns what follows it, or NULL
+ * with the problem.
+ */
 static const char *
 translate_escape(StringInfo result, const char *at, const char *end, bool in_class, char **problem)
 {
-	char		letter = at + 1 < end ? at[1] : '\0';
+	char letter = at + 1 < end ? at[1] : '\0';
 
-	if (isalpha((unsigned char) letter) && strchr(F6_PATTERN_ESCAPES, letter) == NULL)
+	if (pg_ascii_tolower((unsigned char) letter) >= 'a' &&
+		pg_ascii_tolower((unsigned char) letter) <= 'z' &&
+		strchr(F6_PATTERN_ESCAPES, letter) == NULL)
 	{
 		*problem = psprintf("\\%c is no escape of ECMA-262", letter);
 		return NULL;
@@ -273,8 +286,8 @@ translate_pattern(const char *text, int length, char **problem)
 	StringInfoData result;
 	const char *end = text + length;
 	const char *at = text;
-	bool		in_class = false;
-	char		previous = '\0';
+	bool in_class = false;
+	char previous = '\0';
 
 	initStringInfo(&result);
 	while (at < end)
@@ -302,17 +315,20 @@ translate_pattern(const char *text, int length, char **problem)
 	return result.data;
 }
 
-/* Compiles a pattern, which lives as long as its set, and its text must too; NULL with the problem where it is no regular expression. */
+/*
+ * Compiles a pattern, which lives as long as its set, and its text must too; NULL with the problem
+ * where it is no regular expression.
+ */
 f6_pattern *
 f6_pattern_compile(f6_pattern_set *set, const char *text, int length, char **problem)
 {
 	f6_pattern *pattern;
 	pcre2_code *code;
-	char	   *utf8 = pg_server_to_any(text, length, PG_UTF8);
-	char	   *translated;
-	PCRE2_SIZE	offset;
-	uint32		options;
-	int			error;
+	char *utf8 = pg_server_to_any(text, length, PG_UTF8);
+	char *translated;
+	PCRE2_SIZE offset;
+	uint32 options;
+	int error;
 
 	translated = translate_pattern(utf8, utf8 == text ? length : (int) strlen(utf8), problem);
 	if (utf8 != text)
@@ -335,7 +351,7 @@ f6_pattern_compile(f6_pattern_set *set, const char *text, int length, char **pro
 	pattern->set = set;
 	pattern->code = code;
 	pattern->is_anchored = pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options) == 0 &&
-		(options & PCRE2_ANCHORED) != 0;
+						   (options & PCRE2_ANCHORED) != 0;
 	pattern->source = text;
 	pattern->length = length;
 	return pattern;
@@ -357,31 +373,36 @@ match_failed(int error)
 		out_of_memory();
 	if (error == PCRE2_ERROR_MATCHLIMIT || error == PCRE2_ERROR_DEPTHLIMIT ||
 		error == PCRE2_ERROR_HEAPLIMIT)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("matching a regular expression takes too many steps"),
-				 errdetail("PCRE2 reports: %s.", error_text(error)),
-				 errhint("Rewrite the pattern so that it backtracks less, or bound the length of the "
-						 "text with maxLength.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("matching a regular expression takes too many steps"),
+			 errdetail("PCRE2 reports: %s.", error_text(error)),
+			 errhint("Rewrite the pattern so that it backtracks less, or bound the length of the "
+					 "text with maxLength.")));
 	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not match a regular expression"),
 					errdetail("PCRE2 reports: %s.", error_text(error))));
 }
 
-/* Tells whether the pattern matches in a text of UTF-8, looking at some of the places where it may start at a time. */
+/*
+ * Tells whether the pattern matches in a text of UTF-8, looking at some of the places where it may
+ * start at a time.
+ */
 static bool
 matches_utf8(const f6_pattern *pattern, const char *text, int length)
 {
 	const f6_pattern_set *set = pattern->set;
-	int			starts = Max(1, Min(F6_PATTERN_STARTS, F6_PATTERN_SCANNED / (length + 1)));
-	int			from = 0;
+	int starts = Max(1, Min(F6_PATTERN_STARTS, F6_PATTERN_SCANNED / (length + 1)));
+	int from = 0;
 
 	for (;;)
 	{
-		bool		is_last = pattern->is_anchored || from + starts > length;
-		int			result;
+		bool is_last = pattern->is_anchored || from + starts > length;
+		int result;
 
 		CHECK_FOR_INTERRUPTS();
-		pcre2_set_offset_limit(set->match, is_last ? PCRE2_UNSET : (PCRE2_SIZE) (from + starts - 1));
+		pcre2_set_offset_limit(set->match,
+							   is_last ? PCRE2_UNSET : (PCRE2_SIZE) (from + starts - 1));
 		result = pcre2_match(pattern->code, (PCRE2_SPTR) text, length, from, PCRE2_NO_UTF_CHECK,
 							 set->data, set->match);
 		if (result < 0 && result != PCRE2_ERROR_NOMATCH)
@@ -395,12 +416,15 @@ matches_utf8(const f6_pattern *pattern, const char *text, int length)
 	}
 }
 
-/* Tells whether the pattern matches anywhere in the text; raises an error where that takes more than the limits allow. */
+/*
+ * Tells whether the pattern matches anywhere in the text; raises an error where that takes more than
+ * the limits allow.
+ */
 bool
 f6_pattern_matches(const f6_pattern *pattern, const char *text, int length)
 {
-	char	   *utf8 = pg_server_to_any(text, length, PG_UTF8);
-	bool		result;
+	char *utf8 = pg_server_to_any(text, length, PG_UTF8);
+	bool result;
 
 	if (utf8 == text)
 		return matches_utf8(pattern, text, length);

@@ -2,9 +2,9 @@
  * schema_program.h
  *		What a JSON Schema compiles to: private to the schema_* files.
  *
- * A program is two flat arrays: a node per subschema, and the operations of each node side by side.  Nodes name each other by
- * number, so that a schema may contain itself.  A program is never changed once compiled; it lives in one memory context
- * and points into its own copy of the schema's document.
+ * A program is two flat arrays: a node per subschema, and the operations of each node side by side.
+ * Nodes name each other by number, so that a schema may contain itself.  A program is never changed
+ * once compiled; it lives in one memory context and points into its own copy of the schema's document.
  */
 #ifndef F6_SCHEMA_PROGRAM_H
 #define F6_SCHEMA_PROGRAM_H
@@ -70,63 +70,66 @@ typedef enum f6_opcode
 typedef struct f6_member
 {
 	const char *name;
-	int			length;
-	bool		required;
-	f6_node_id	node;
+	int length;
+	bool required;
+	f6_node_id node;
 } f6_member;
 
 typedef struct f6_pattern_member
 {
 	f6_pattern *pattern;
-	f6_node_id	node;
+	f6_node_id node;
 } f6_pattern_member;
 
-/* properties, required, patternProperties and additionalProperties: the members sorted as jsonb sorts keys. */
+/*
+ * properties, required, patternProperties and additionalProperties: the members sorted as jsonb sorts
+ * keys.
+ */
 typedef struct f6_members
 {
-	int			count;
-	int			required_count;
-	int			pattern_count;
-	f6_member  *members;
+	int count;
+	int required_count;
+	int pattern_count;
+	f6_member *members;
 	f6_pattern_member *patterns;
-	f6_node_id	additional;
+	f6_node_id additional;
 } f6_members;
 
 /* prefixItems and items. */
 typedef struct f6_items
 {
-	int			prefix_count;
+	int prefix_count;
 	f6_node_id *prefix;
-	f6_node_id	rest;
+	f6_node_id rest;
 } f6_items;
 
 /* contains, minContains and maxContains. */
 typedef struct f6_contains
 {
-	f6_node_id	node;
-	uint32		minimum;
-	uint32		maximum;
-	bool		has_minimum;
+	f6_node_id node;
+	uint32 minimum;
+	uint32 maximum;
+	bool has_minimum;
 } f6_contains;
 
 /* if, then and else. */
 typedef struct f6_condition
 {
-	f6_node_id	test;
-	f6_node_id	consequence;
-	f6_node_id	alternative;
+	f6_node_id test;
+	f6_node_id consequence;
+	f6_node_id alternative;
 } f6_condition;
 
 typedef struct f6_node_list
 {
-	int			count;
+	int count;
 	f6_node_id *nodes;
 } f6_node_list;
 
 /* Values of const and enum, sorted by f6_jsonb_compare. */
 typedef struct f6_values
 {
-	int			count;
+	int count;
 	JsonbValue *values;
 } f6_values;
 
@@ -134,65 +137,65 @@ typedef struct f6_values
 typedef struct f6_dependency
 {
 	const char *name;
-	int			length;
-	JsonbValue	required;		/* an array of strings */
-	f6_node_id	node;
+	int length;
+	JsonbValue required; /* an array of strings */
+	f6_node_id node;
 } f6_dependency;
 
 typedef struct f6_dependencies
 {
-	int			count;
+	int count;
 	f6_dependency *dependencies;
 } f6_dependencies;
 
 /* multipleOf: a power of ten from 1 downwards is decided by counting digits. */
 typedef struct f6_divisor
 {
-	Numeric		number;
-	Numeric		zero;
-	int			decimals;		/* -1: not such a power */
+	Numeric number;
+	Numeric zero;
+	int decimals; /* -1: not such a power */
 } f6_divisor;
 
 typedef struct f6_op
 {
-	f6_opcode	code;
-	uint32		applies;		/* the types of instances that it concerns */
+	f6_opcode code;
+	uint32 applies; /* the types of instances that it concerns */
 	const char *keyword;
-	const f6_jsonb_path *schema;	/* the subschema that holds the keyword */
+	const f6_jsonb_path *schema; /* the subschema that holds the keyword */
 	union
 	{
-		uint32		types;
-		uint32		limit;
-		Numeric		number;
+		uint32 types;
+		uint32 limit;
+		Numeric number;
 		f6_pattern *pattern;
-		f6_node_id	node;
-		f6_values  *values;
+		f6_node_id node;
+		f6_values *values;
 		f6_divisor *divisor;
 		f6_members *members;
-		f6_items   *items;
+		f6_items *items;
 		f6_contains *contains;
 		f6_condition *condition;
 		f6_node_list *list;
 		f6_dependencies *dependencies;
-	}			as;
+	} as;
 } f6_op;
 
 typedef struct f6_node
 {
-	bool		is_false;		/* accepts nothing; one without operations that isn't accepts all */
-	uint32		first_op;
-	uint32		op_count;
-	const char *keyword;		/* the keyword that holds the subschema */
+	bool is_false; /* accepts nothing; one without operations that isn't accepts all */
+	uint32 first_op;
+	uint32 op_count;
+	const char *keyword; /* the keyword that holds the subschema */
 	const f6_jsonb_path *schema;
 } f6_node;
 
 struct f6_program
 {
-	f6_node    *nodes;
-	f6_op	   *ops;
-	uint32		node_count;
-	uint32		op_count;
-	f6_node_id	root;
+	f6_node *nodes;
+	f6_op *ops;
+	uint32 node_count;
+	uint32 op_count;
+	f6_node_id root;
 };
 
 #endif /* F6_SCHEMA_PROGRAM_H */

@@ -2,9 +2,9 @@
  * schema_validate.c
  *		Running a compiled schema over a binary jsonb.
  *
- * One routine serves both runs: the first stops at the first failure and allocates nothing (but for uniqueItems of many items and
- * multipleOf a number that is no power of ten); only when it fails does a second run collect failures.  So the two can't
- * disagree.
+ * One routine serves both runs: the first stops at the first failure and allocates nothing (but for
+ * uniqueItems of many items and multipleOf a number that is no power of ten); only when it fails does a
+ * second run collect failures.  So the two can't disagree.
  */
 #include "postgres.h"
 
@@ -23,15 +23,15 @@
 typedef struct f6_run
 {
 	const f6_program *program;
-	bool		collecting;		/* false: stop at the first failure */
-	List	   *failures;
+	bool collecting; /* false: stop at the first failure */
+	List *failures;
 } f6_run;
 
 /* An item of an array with its hash, for sorting. */
 typedef struct f6_hashed_item
 {
-	uint32		hash;
-	JsonbValue	value;
+	uint32 hash;
+	JsonbValue value;
 } f6_hashed_item;
 
 static bool run_node(f6_run *run, f6_node_id id, const JsonbValue *value,
@@ -52,16 +52,15 @@ add_failure(f6_run *run, const f6_jsonb_path *path, const f6_jsonb_path *schema,
 	f6_jsonb_path place = { schema, keyword, strlen(keyword), -1 };
 
 	if (!is_full(run))
-		run->failures =
-			lappend(run->failures, f6_failure_create(path, &place, keyword, message));
+		run->failures = lappend(run->failures, f6_failure_create(path, &place, keyword, message));
 }
 
 /* Tells whether a subschema accepts the value, and collects nothing. */
 static bool
 accepts(f6_run *run, f6_node_id node, const JsonbValue *value, const f6_jsonb_path *path)
 {
-	bool		collecting = run->collecting;
-	bool		result;
+	bool collecting = run->collecting;
+	bool result;
 
 	run->collecting = false;
 	result = run_node(run, node, value, path);
@@ -104,20 +103,20 @@ check_type(uint32 types, const JsonbValue *value)
 	if ((types & type_bit(value)) != 0)
 		return true;
 	return (types & F6_TYPE_INTEGER) != 0 && value->type == jbvNumeric &&
-		f6_jsonb_number_is_integer(value->val.numeric);
+		   f6_jsonb_number_is_integer(value->val.numeric);
 }
 
 /* Checks const and enum. */
 static bool
 check_values(const f6_values *values, const JsonbValue *value)
 {
-	int			low = 0;
-	int			high = values->count - 1;
+	int low = 0;
+	int high = values->count - 1;
 
 	while (low <= high)
 	{
-		int			middle = (low + high) / 2;
-		int			order = f6_jsonb_compare(value, &values->values[middle]);
+		int middle = (low + high) / 2;
+		int order = f6_jsonb_compare(value, &values->values[middle]);
 
 		if (order == 0)
 			return true;
@@ -141,12 +140,12 @@ compare_numbers(Numeric left, Numeric right)
 static bool
 check_multiple(const f6_divisor *divisor, Numeric number)
 {
-	Numeric		remainder;
-	bool		is_multiple;
+	Numeric remainder;
+	bool is_multiple;
 
 	if (divisor->decimals >= 0)
 		return DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number))) <=
-			divisor->decimals;
+			   divisor->decimals;
 
 	remainder = DatumGetNumeric(DirectFunctionCall2(numeric_mod, NumericGetDatum(number),
 													NumericGetDatum(divisor->number)));
@@ -173,10 +172,10 @@ check_max_length(uint32 limit, const JsonbValue *value)
 static bool
 check_unique_pairwise(const JsonbValue *array)
 {
-	JsonbValue	items[F6_MAX_PAIRWISE_ITEMS];
+	JsonbValue items[F6_MAX_PAIRWISE_ITEMS];
 	f6_jsonb_array_walk walk;
-	int			count = 0;
-	int			i;
+	int count = 0;
+	int i;
 
 	f6_jsonb_array_begin(&walk, array);
 	while (f6_jsonb_array_next(&walk, &items[count]))
@@ -211,8 +210,8 @@ check_unique_sorted(const JsonbValue *array)
 {
 	f6_hashed_item *items;
 	f6_jsonb_array_walk walk;
-	bool		unique = true;
-	int			i;
+	bool unique = true;
+	int i;
 
 	f6_jsonb_array_begin(&walk, array);
 	items = palloc_extended(walk.count * sizeof(f6_hashed_item), MCXT_ALLOC_HUGE);
@@ -233,7 +232,7 @@ check_unique_sorted(const JsonbValue *array)
 static bool
 check_unique(const JsonbValue *array)
 {
-	int			count = f6_jsonb_count(array);
+	int count = f6_jsonb_count(array);
 
 	if (count < 2)
 		return true;
@@ -304,22 +303,23 @@ run_element(f6_run *run, f6_node_id node, int index, const JsonbValue *value,
 }
 
 /*
- * Returns the first member, from the given one, that doesn't come before the key.  Doubling steps make a whole object cost little
- * where either side is much larger than the other, and one comparison a member where they are alike.
+ * Returns the first member, from the given one, that doesn't come before the key.  Doubling steps make
+ * a whole object cost little where either side is much larger than the other, and one comparison a
+ * member where they are alike.
  */
 static int
 seek_member(const f6_members *members, int from, const JsonbValue *key, bool *found)
 {
-	int			low = from;
-	int			high = from;
-	int			step = 1;
+	int low = from;
+	int high = from;
+	int step = 1;
 
 	*found = false;
 	while (high < members->count)
 	{
 		const f6_member *member = &members->members[high];
-		int			order = f6_jsonb_compare_keys(member->name, member->length, key->val.string.val,
-												  key->val.string.len);
+		int order = f6_jsonb_compare_keys(member->name, member->length, key->val.string.val,
+										  key->val.string.len);
 
 		if (order == 0)
 		{
@@ -336,10 +336,10 @@ seek_member(const f6_members *members, int from, const JsonbValue *key, bool *fo
 	/* All before low are smaller; the one at high, if there is one, is larger. */
 	while (low < high)
 	{
-		int			middle = low + (high - low) / 2;
+		int middle = low + (high - low) / 2;
 		const f6_member *member = &members->members[middle];
-		int			order = f6_jsonb_compare_keys(member->name, member->length, key->val.string.val,
-												  key->val.string.len);
+		int order = f6_jsonb_compare_keys(member->name, member->length, key->val.string.val,
+										  key->val.string.len);
 
 		if (order == 0)
 		{
@@ -359,8 +359,8 @@ static void
 add_missing(f6_run *run, const f6_op *op, const JsonbValue *object, const f6_jsonb_path *path)
 {
 	const f6_members *members = op->as.members;
-	JsonbValue	value;
-	int			i;
+	JsonbValue value;
+	int i;
 
 	for (i = 0; i < members->count && !is_full(run); i++)
 	{
@@ -378,14 +378,14 @@ run_members_by_name(f6_run *run, const f6_op *op, const JsonbValue *object,
 					const f6_jsonb_path *path)
 {
 	const f6_members *members = op->as.members;
-	bool		valid = true;
-	int			i;
+	bool valid = true;
+	int i;
 
 	for (i = 0; i < members->count; i++)
 	{
 		const f6_member *member = &members->members[i];
 		f6_jsonb_path place = { path, member->name, member->length, -1 };
-		JsonbValue	value;
+		JsonbValue value;
 
 		if (!f6_jsonb_get(object, member->name, member->length, &value))
 			valid = valid && !member->required;
@@ -404,9 +404,9 @@ static bool
 run_other_members(f6_run *run, const f6_members *members, bool is_named, const JsonbValue *key,
 				  const JsonbValue *value, const f6_jsonb_path *path)
 {
-	bool		valid = true;
-	bool		is_matched = is_named;
-	int			i;
+	bool valid = true;
+	bool is_matched = is_named;
+	int i;
 
 	for (i = 0; i < members->pattern_count; i++)
 	{
@@ -433,17 +433,17 @@ run_members_by_walk(f6_run *run, const f6_op *op, const JsonbValue *object,
 {
 	const f6_members *members = op->as.members;
 	f6_jsonb_object_walk walk;
-	JsonbValue	key;
-	JsonbValue	value;
-	bool		valid = true;
-	int			required = 0;
-	int			at = 0;
+	JsonbValue key;
+	JsonbValue value;
+	bool valid = true;
+	int required = 0;
+	int at = 0;
 
 	f6_jsonb_object_begin(&walk, object);
 	while (f6_jsonb_object_next(&walk, &key, &value))
 	{
-		bool		found;
-		bool		is_named = false;
+		bool found;
+		bool is_named = false;
 
 		at = seek_member(members, at, &key, &found);
 		if (found)
@@ -472,7 +472,7 @@ static bool
 run_members(f6_run *run, const f6_op *op, const JsonbValue *object, const f6_jsonb_path *path)
 {
 	const f6_members *members = op->as.members;
-	int			count = f6_jsonb_count(object);
+	int count = f6_jsonb_count(object);
 
 	if (members->pattern_count == 0 && count / 8 > members->count &&
 		(members->additional == F6_NO_NODE || accepts_all(run, members->additional)))
@@ -486,9 +486,9 @@ run_property_names(f6_run *run, const f6_op *op, const JsonbValue *object,
 				   const f6_jsonb_path *path)
 {
 	f6_jsonb_object_walk walk;
-	JsonbValue	key;
-	JsonbValue	value;
-	bool		valid = true;
+	JsonbValue key;
+	JsonbValue value;
+	bool valid = true;
 
 	f6_jsonb_object_begin(&walk, object);
 	while (f6_jsonb_object_next(&walk, &key, &value))
@@ -512,9 +512,9 @@ run_dependency(f6_run *run, const f6_op *op, const f6_dependency *dependency,
 			   const JsonbValue *object, const f6_jsonb_path *path)
 {
 	f6_jsonb_array_walk walk;
-	JsonbValue	name;
-	JsonbValue	value;
-	bool		valid = true;
+	JsonbValue name;
+	JsonbValue value;
+	bool valid = true;
 
 	f6_jsonb_array_begin(&walk, &dependency->required);
 	while (f6_jsonb_array_next(&walk, &name))
@@ -535,9 +535,9 @@ static bool
 run_dependencies(f6_run *run, const f6_op *op, const JsonbValue *object, const f6_jsonb_path *path)
 {
 	const f6_dependencies *operand = op->as.dependencies;
-	JsonbValue	value;
-	bool		valid = true;
-	int			i;
+	JsonbValue value;
+	bool valid = true;
+	int i;
 
 	for (i = 0; i < operand->count; i++)
 	{
@@ -559,14 +559,14 @@ static bool
 run_items(f6_run *run, const f6_items *items, const JsonbValue *array, const f6_jsonb_path *path)
 {
 	f6_jsonb_array_walk walk;
-	JsonbValue	element;
-	bool		valid = true;
-	int			i;
+	JsonbValue element;
+	bool valid = true;
+	int i;
 
 	f6_jsonb_array_begin(&walk, array);
 	for (i = 0; f6_jsonb_array_next(&walk, &element); i++)
 	{
-		f6_node_id	node = i < items->prefix_count ? items->prefix[i] : items->rest;
+		f6_node_id node = i < items->prefix_count ? items->prefix[i] : items->rest;
 
 		if (node == F6_NO_NODE)
 			break;
@@ -584,10 +584,10 @@ run_contains(f6_run *run, const f6_op *op, const JsonbValue *array, const f6_jso
 {
 	const f6_contains *contains = op->as.contains;
 	f6_jsonb_array_walk walk;
-	JsonbValue	element;
-	uint32		count = 0;
-	bool		is_low;
-	int			i;
+	JsonbValue element;
+	uint32 count = 0;
+	bool is_low;
+	int i;
 
 	f6_jsonb_array_begin(&walk, array);
 	for (i = 0; f6_jsonb_array_next(&walk, &element); i++)
@@ -607,11 +607,12 @@ run_contains(f6_run *run, const f6_op *op, const JsonbValue *array, const f6_jso
 		return true;
 	if (run->collecting)
 		add_failure(run, path, op->schema,
-					!is_low						? "maxContains"
-						: contains->has_minimum ? "minContains"
-												: "contains",
+					!is_low					? "maxContains"
+					: contains->has_minimum ? "minContains"
+											: "contains",
 					f6_failure_count(is_low ? "at least" : "at most",
 									 is_low ? contains->minimum : contains->maximum,
+									 "item that the schema under contains accepts",
 									 "items that the schema under contains accepts", count));
 	return false;
 }
@@ -621,8 +622,8 @@ static bool
 run_all_of(f6_run *run, const f6_node_list *list, const JsonbValue *value,
 		   const f6_jsonb_path *path)
 {
-	bool		valid = true;
-	int			i;
+	bool valid = true;
+	int i;
 
 	for (i = 0; i < list->count; i++)
 	{
@@ -639,7 +640,7 @@ static bool
 run_any_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path)
 {
 	const f6_node_list *list = op->as.list;
-	int			i;
+	int i;
 
 	for (i = 0; i < list->count; i++)
 	{
@@ -656,8 +657,8 @@ static bool
 run_one_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path)
 {
 	const f6_node_list *list = op->as.list;
-	int			accepting = 0;
-	int			i;
+	int accepting = 0;
+	int i;
 
 	for (i = 0; i < list->count && accepting < 2; i++)
 		accepting += accepts(run, list->nodes[i], value, path);
@@ -673,7 +674,7 @@ static bool
 run_condition(f6_run *run, const f6_condition *condition, const JsonbValue *value,
 			  const f6_jsonb_path *path)
 {
-	f6_node_id	node;
+	f6_node_id node;
 
 	if (condition->consequence == F6_NO_NODE && condition->alternative == F6_NO_NODE)
 		return true;
@@ -749,8 +750,8 @@ run_node(f6_run *run, f6_node_id id, const JsonbValue *value, const f6_jsonb_pat
 	const f6_node *node = &run->program->nodes[id];
 	const f6_op *op = &run->program->ops[node->first_op];
 	const f6_op *end = op + node->op_count;
-	uint32		type = type_bit(value);
-	bool		valid = true;
+	uint32 type = type_bit(value);
+	bool valid = true;
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
@@ -777,7 +778,7 @@ run_node(f6_run *run, f6_node_id id, const JsonbValue *value, const f6_jsonb_pat
 bool
 f6_schema_accepts(const f6_program *program, const JsonbValue *instance)
 {
-	f6_run		run = { program, false, NIL };
+	f6_run run = { program, false, NIL };
 
 	return run_node(&run, program->root, instance, NULL);
 }
@@ -789,7 +790,7 @@ f6_schema_accepts(const f6_program *program, const JsonbValue *instance)
 List *
 f6_schema_failures(const f6_program *program, const JsonbValue *instance)
 {
-	f6_run		run = { program, true, NIL };
+	f6_run run = { program, true, NIL };
 
 	run_node(&run, program->root, instance, NULL);
 	return run.failures;
@@ -800,10 +801,10 @@ char *
 f6_schema_failures_text(const f6_program *program, const JsonbValue *instance)
 {
 	StringInfoData text;
-	ListCell   *cell;
+	ListCell *cell;
 
 	initStringInfo(&text);
-	foreach(cell, f6_schema_failures(program, instance))
+	foreach (cell, f6_schema_failures(program, instance))
 	{
 		const f6_failure *failure = lfirst(cell);
 

@@ -12,10 +12,10 @@
 /* One reason why an instance is not valid.  It names types and sizes, never the instance's own values. */
 typedef struct f6_failure
 {
-	char	   *instance_location;	/* JSON Pointer into the instance */
-	char	   *schema_location;	/* JSON Pointer into the schema */
+	char *instance_location; /* JSON Pointer into the instance */
+	char *schema_location;	 /* JSON Pointer into the schema */
 	const char *keyword;
-	char	   *message;			/* expected ..., found ... */
+	char *message; /* expected ..., found ... */
 } f6_failure;
 
 extern bool f6_schema_accepts(const f6_program *program, const JsonbValue *instance);

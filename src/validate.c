@@ -2,8 +2,8 @@
  * validate.c
  *		The SQL doors to the validator: f6_validate and f6_validation_errors.
  *
- * The program compiled last stays with the call site (fn_extra), in a memory context of its own, for as long as the schema
- * is the same.
+ * The program compiled last stays with the call site (fn_extra), in a memory context of its own, for as
+ * long as the schema is the same.
  */
 #include "postgres.h"
 
@@ -25,8 +25,8 @@ F6_FUNCTION(f6_validation_errors);
 typedef struct f6_validate_cache
 {
 	MemoryContext context;
-	struct varlena *schema;		/* as it was given: it may be compressed */
-	bool		is_constant;	/* the call site can't give another schema */
+	struct varlena *schema; /* as it was given: it may be compressed */
+	bool is_constant;		/* the call site can't give another schema */
 	const f6_program *program;
 } f6_validate_cache;
 
@@ -43,11 +43,11 @@ schema_is_constant(const FmgrInfo *call_site)
 static f6_validate_cache *
 create_cache(FmgrInfo *call_site, struct varlena *schema)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "f6 compiled schema",
-												  ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 compiled schema", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	f6_validate_cache *cache = palloc(sizeof(f6_validate_cache));
-	Size		size = VARSIZE_ANY(schema);
+	Size size = VARSIZE_ANY(schema);
 
 	cache->context = context;
 	cache->is_constant = schema_is_constant(call_site);
@@ -64,7 +64,10 @@ create_cache(FmgrInfo *call_site, struct varlena *schema)
 	return cache;
 }
 
-/* Returns the compiled program of a schema: the call site's own if the schema is the same as in its last call. */
+/*
+ * Returns the compiled program of a schema: the call site's own if the schema is the same as in its
+ * last call.
+ */
 static const f6_program *
 program_of(FmgrInfo *call_site, Datum schema_datum)
 {
@@ -92,9 +95,9 @@ Datum
 f6_validate(PG_FUNCTION_ARGS)
 {
 	const f6_program *program = program_of(fcinfo->flinfo, PG_GETARG_DATUM(0));
-	Jsonb	   *data = PG_GETARG_JSONB_P(1);
-	JsonbValue	instance;
-	bool		result;
+	Jsonb *data = PG_GETARG_JSONB_P(1);
+	JsonbValue instance;
+	bool result;
 
 	f6_jsonb_root(data, &instance);
 	result = f6_schema_accepts(program, &instance);
@@ -102,14 +105,17 @@ f6_validate(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(result);
 }
 
-/* f6_validation_errors(schema, data): returns a row for each reason why the data is not valid under the schema. */
+/*
+ * f6_validation_errors(schema, data): returns a row for each reason why the data is not valid under the
+ * schema.
+ */
 Datum
 f6_validation_errors(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const f6_program *program;
-	JsonbValue	instance;
-	ListCell   *cell;
+	JsonbValue instance;
+	ListCell *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
 	program = f6_schema_compile(PG_GETARG_JSONB_P(0));
@@ -117,11 +123,11 @@ f6_validation_errors(PG_FUNCTION_ARGS)
 	if (f6_schema_accepts(program, &instance))
 		return (Datum) 0;
 
-	foreach(cell, f6_schema_failures(program, &instance))
+	foreach (cell, f6_schema_failures(program, &instance))
 	{
 		const f6_failure *failure = lfirst(cell);
-		Datum		values[4];
-		bool		nulls[4] = { false };
+		Datum values[4];
+		bool nulls[4] = { false };
 
 		values[0] = CStringGetTextDatum(failure->instance_location);
 		values[1] = CStringGetTextDatum(failure->schema_location);

@@ -1,0 +1,120 @@
+-- The JSON Schema validator: what it accepts, and what it can bear.
+begin;
+select no_plan();
+
+create function pg_temp.accepts(schema text, data text) returns boolean language sql
+    as $$ select f6_validate(schema::jsonb, data::jsonb) $$;
+
+-- Numbers are exact.
+select ok(pg_temp.accepts('{"type": "integer"}', '1.0'), '1.0 is an integer');
+select ok(pg_temp.accepts('{"const": 1}', '1.00'), 'const compares numbers by value');
+select ok(pg_temp.accepts('{"enum": [[1, {"a": 2.0}]]}', '[1.0, {"a": 2}]'), 'enum compares numbers by value at any depth');
+select ok(not pg_temp.accepts('{"const": 12345678901234567890}', '12345678901234567891'), 'large integers differ in their last digit');
+select ok(not pg_temp.accepts('{"const": true}', '1'), 'true is not 1');
+select ok(pg_temp.accepts('{"multipleOf": 0.01}', '19.99'), '19.99 is a multiple of 0.01');
+select ok(pg_temp.accepts('{"multipleOf": 0.3}', '0.9'), '0.9 is a multiple of 0.3');
+select ok(not pg_temp.accepts('{"multipleOf": 3}', '1e400'), '1e400 is no multiple of 3');
+select ok(not pg_temp.accepts('{"maximum": 1e400}', '1.1e400'), 'numbers beyond a double are compared');
+
+-- Sizes.
+select ok(pg_temp.accepts('{"minLength": 2, "maxLength": 2}', '"é😀"'), 'lengths are in characters');
+select ok(pg_temp.accepts('{"maxLength": 1e400}', '"a"'), 'a limit may be larger than any size');
+select ok(not pg_temp.accepts('{"minLength": 99999999999}', '"a"'), 'and then nothing is long enough');
+select ok(pg_temp.accepts('{"minLength": 2.0}', '"ab"'), 'a limit may be written with a fraction of zero');
+
+-- Patterns mean what ECMA-262 says.
+select ok(pg_temp.accepts('{"pattern": "b"}', '"abc"'), 'a pattern matches anywhere');
+select ok(not pg_temp.accepts('{"pattern": "^a$"}', '"a\n"'), '$ is the very end');
+select ok(not pg_temp.accepts('{"pattern": "^\\d$"}', '"٣"'), '\d is ASCII');
+select ok(not pg_temp.accepts('{"pattern": "^\\w$"}', '"é"'), '\w is ASCII');
+select ok(pg_temp.accepts('{"pattern": "^\\s$"}', '"\u00a0"'), '\s is Unicode');
+select ok(pg_temp.accepts('{"pattern": "^\\p{Letter}\\p{Lu}$"}', '"éÉ"'), '\p{} knows long and short names');
+select ok(pg_temp.accepts('{"pattern": "^[\\ud83d\\ude00]$"}', '"😀"'), 'a surrogate pair is one character');
+select ok(pg_temp.accepts('{"pattern": "^\\u0061\\x62\\cA$"}', '"ab\u0001"'), 'characters by number');
+select ok(pg_temp.accepts('{"pattern": "^[[]$"}', '"["'), 'a bracket within a class is itself');
+select ok(pg_temp.accepts('{"pattern": "(?<=x)y$"}', to_jsonb(repeat('é', 500) || 'xy')::text), 'a match may start far into a text');
+
+-- Objects of every size, against schemas of every size.
+select ok(f6_validate(wide.schema, wide.data), format('%s properties, %s members', properties, members))
+from unnest(array[1, 2, 30, 1000]) properties, unnest(array[1, 2, 30, 1000]) members,
+    lateral (select
+        jsonb_build_object('properties', (select jsonb_object_agg('p' || i, jsonb_build_object('const', i))
+            from generate_series(1, properties) i), 'required', '["p1"]'::jsonb) as schema,
+        (select jsonb_object_agg('p' || i, i) from generate_series(1, members) i) as data) wide;
+select is((select count(*) from generate_series(1, 1000) i where f6_validate(
+        jsonb_build_object('properties', (select jsonb_object_agg('p' || j, jsonb_build_object('const', j))
+            from generate_series(1, 1000) j)),
+        (select jsonb_object_agg('p' || j, j) from generate_series(1, 1000) j) || jsonb_build_object('p' || i, 0))),
+    0::bigint, 'a wrong member is found wherever it is');
+select is((select count(*) from generate_series(1, 40) i, generate_series(0, 4) extra where f6_validate(
+        jsonb_build_object('required', (select jsonb_agg('p' || j) from generate_series(1, 40) j)),
+        (select jsonb_object_agg('p' || j, j) from generate_series(1, 40 + extra * 200) j) - ('p' || i))),
+    0::bigint, 'a missing member is found wherever it would be');
+
+-- Unique items, few and many.
+select ok(f6_validate('{"uniqueItems": true}', jsonb_agg(i) || jsonb_agg(i::text) || jsonb_agg(jsonb_build_array(i))),
+    format('%s items that all differ', 3 * n))
+from unnest(array[1, 5, 6, 1000]) n, generate_series(1, n) i group by n;
+select ok(not f6_validate('{"uniqueItems": true}', jsonb_agg(jsonb_build_object('a', i)) || '{"a": 1.0}'),
+    format('%s items and one again', n))
+from unnest(array[1, 15, 16, 1000]) n, generate_series(1, n) i group by n;
+
+-- References.
+select ok(not pg_temp.accepts('{"properties": {"next": {"$ref": "#"}}, "required": ["id"]}', '{"id": 1, "next": {"id": 2, "next": {}}}'),
+    'a schema may contain itself');
+select ok(pg_temp.accepts('{"$ref": "#/$defs/a~1b%25/0", "$defs": {"a/b%": {"0": {"type": "null"}}}}', 'null'),
+    'a reference may lead into a keyword that is unknown, escaped');
+select ok(not pg_temp.accepts('{"$ref": "#/allOf/1", "allOf": [true, {"type": "null"}]}', '1'), 'a reference may lead into an array');
+select ok(not pg_temp.accepts('{"$id": "http://example.com/s", "$ref": "http://example.com/s#/$defs/a", "$defs": {"a": false}}', '1'),
+    'a reference may name the document itself');
+select ok(pg_temp.accepts('{"unknownKeyword": {"type": "nothing"}, "$schema": "https://json-schema.org/draft/2020-12/schema"}', '1'),
+    'an unknown keyword means nothing');
+
+-- The two functions agree, and the cache at a call site follows the schema.
+select is(array_agg(f6_validate(schema, '1') order by n), array[true, false, true, false], 'each row has its own schema')
+from (values (1, 'true'::jsonb), (2, 'false'), (3, '{"type": "integer"}'), (4, '{"type": "string"}')) schemas (n, schema);
+create temporary table checked (data jsonb check (f6_validate('{"type": "object", "required": ["a"]}', data)));
+select lives_ok($$ insert into checked values ('{"a": 1}'), (null) $$, 'a CHECK constraint lets valid rows in');
+select throws_ok($$ insert into checked values ('{"b": 1}') $$, '23514', null, 'and no others');
+select ok(f6_validate(null, '1') is null and f6_validate('true', null) is null, 'NULL is unknown');
+create temporary table stored as select jsonb_build_object('enum', jsonb_agg(md5(i::text))) as schema from generate_series(1, 5000) i;
+select is((select count(*) from stored, generate_series(1, 100) i where f6_validate(schema, to_jsonb(md5(i::text)))), 100::bigint,
+    'a schema may be stored out of line');
+
+-- What is endless or deep comes to an end.
+select throws_ok($$ select f6_validate('{"pattern": "^(a|b|ab)*$"}', to_jsonb(repeat('ab', 200) || 'c')) $$, '54000', null,
+    'a pattern that backtracks too much is an error');
+
+-- Tells whether a query was cancelled within a fifth of a second.
+create function pg_temp.is_cancelled(query text) returns boolean language plpgsql as $$
+begin
+    execute query;
+    return false;
+exception when query_canceled then
+    return true;
+end $$;
+
+set statement_timeout = 200;
+select ok(pg_temp.is_cancelled($$ select f6_validate(
+        jsonb_build_object('$ref', '#/$defs/0', '$defs', jsonb_object_agg(i,
+            jsonb_build_object('allOf', jsonb_build_array(
+                jsonb_build_object('$ref', '#/$defs/' || i + 1), jsonb_build_object('$ref', '#/$defs/' || i + 1))))
+            || '{"40": {}}'), '1')
+    from generate_series(0, 39) i $$), 'work that doubles at each level can be cancelled');
+select ok(pg_temp.is_cancelled($$ select f6_validate('{"pattern": "a*[bc]"}', to_jsonb(repeat('a', 1000000))) $$),
+    'so can the search of a long text');
+reset statement_timeout;
+
+create temporary table deep as select
+    (repeat('{"not": ', 2000) || 'true' || repeat('}', 2000))::jsonb as schema,
+    (repeat('[', 2000) || repeat(']', 2000))::jsonb as data;
+set local max_stack_depth = '200kB';
+select throws_ok($$ select f6_validate('{"items": {"$ref": "#"}}', data) from deep $$, '54001', null,
+    'data that is too deep is an error');
+select throws_ok($$ select f6_validate('{"uniqueItems": true}', jsonb_build_array(data, data)) from deep $$, '54001', null,
+    'so is data that is too deep to compare');
+select throws_ok($$ select f6_validate(schema, '1') from deep $$, '54001', null, 'so is a schema that is too deep');
+reset max_stack_depth;
+
+select * from finish();
+rollback;
