@@ -5,6 +5,7 @@ comment on type f6.event_kind is
     'claim: something occurred; correction: a past event was recorded wrongly; validation: a claim has legal force';
 
 create sequence f6.event_position_seq as bigint;
+comment on sequence f6.event_position_seq is 'the positions of events; gaps allowed';
 
 create table f6.event (
     "position" bigint not null,

@@ -1,6 +1,7 @@
 -- The registry: which types of event there are, in which versions, and the JSON Schema of each.
 
 create sequence f6.event_type_ordinal_seq as bigint;
+comment on sequence f6.event_type_ordinal_seq is 'the order in which event types are registered; gaps allowed';
 
 create table f6.event_type (
     event_type text not null,

@@ -1,6 +1,7 @@
 -- Zones: the parts of an organisation that own events.
 
 create sequence f6.zone_zone_id_seq as integer start with 2;
+comment on sequence f6.zone_zone_id_seq is 'the numbers of zones; gaps allowed';
 
 create table f6.zone (
     zone_id integer not null default pg_catalog.nextval('f6.zone_zone_id_seq'),

@@ -344,15 +344,46 @@ complete_created_at(Relation event, f6_event_row *row)
 	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(now));
 }
 
-/* complete_occurred_at says that an event happened now: when its transaction began, or when it was recorded. */
-static void
-complete_occurred_at(f6_event_row *row, bool imported)
+/* restates tells whether an event is a correction that restates others, rather than removing them. */
+static bool
+restates(const f6_event_row *row, f6_event_kind kind)
 {
+	JsonbValue data;
+
+	f6_jsonb_root(DatumGetJsonbP(f6_event_value(row, F6_EVENT_DATA)), &data);
+	return kind == F6_CORRECTION && !f6_jsonb_is_null(&data);
+}
+
+/* common_occurrence returns when the events of a basis occurred, and tells whether that is one moment. */
+static bool
+common_occurrence(const f6_basis *basis, Datum *occurred_at)
+{
+	for (int i = 0; i < basis->count; i++)
+	{
+		Datum moment = f6_event_value(&basis->events[i], F6_EVENT_OCCURRED_AT);
+
+		if (i > 0 && DatumGetTimestampTz(moment) != DatumGetTimestampTz(*occurred_at))
+			return false;
+		*occurred_at = moment;
+	}
+	return basis->count > 0;
+}
+
+/*
+ * complete_occurred_at says when an event happened, where the caller doesn't: now, which is when its transaction began or
+ * when it was recorded.  A restatement leaves the moment as it was, because it takes the place of the one recorded.
+ */
+static void
+complete_occurred_at(f6_event_row *row, f6_event_kind kind, const f6_basis *basis, bool imported)
+{
+	Datum occurred_at;
+
 	if (f6_event_has(row, F6_EVENT_OCCURRED_AT))
 		return;
-	f6_event_set(row, F6_EVENT_OCCURRED_AT,
-				 imported ? f6_event_value(row, F6_EVENT_CREATED_AT)
-						  : TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+	if (!restates(row, kind) || !common_occurrence(basis, &occurred_at))
+		occurred_at = imported ? f6_event_value(row, F6_EVENT_CREATED_AT)
+							   : TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	f6_event_set(row, F6_EVENT_OCCURRED_AT, occurred_at);
 }
 
 /* client_address returns where the client connects from; it tells whether that is known. */
@@ -415,7 +446,7 @@ f6_event_complete(Relation event, f6_event_row *row)
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
 	complete_created_at(event, row);
-	complete_occurred_at(row, imported);
+	complete_occurred_at(row, kind, &basis, imported);
 	complete_provenance(row);
 	f6_event_set(
 		row, F6_EVENT_POSITION_COLUMN,

@@ -264,13 +264,15 @@ f6_effect_time(const f6_event_type *type, const JsonbValue *data, TimestampTz *e
 		return false;
 	if (field.type != jbvString ||
 		!f6_iso_time_parse(field.val.string.val, field.val.string.len, effect))
-		ereport(ERROR, (errcode(F6_ERR_INVALID_EVENT),
-						errmsg("event data is not valid for event type \"%s\" version \"%s\"",
-							   type->event_type, type->event_version),
-						errdetail("\"%s\" valid_from: expected an ISO 8601 date or date-time.",
-								  type->valid_from),
-						errhint("The type names this field as its date of effect, such as "
-								"2024-03-20 or 2024-03-20T10:00:00+01:00.")));
+		ereport(ERROR,
+				(errcode(F6_ERR_INVALID_EVENT),
+				 errmsg("event data is not valid for event type \"%s\" version \"%s\"",
+						type->event_type, type->event_version),
+				 errdetail("\"%s\" valid_from: expected an ISO 8601 date or date-time, found %s",
+						   type->valid_from,
+						   field.type == jbvString ? "another string" : f6_jsonb_type_name(&field)),
+				 errhint("The type names this field as its date of effect, such as "
+						 "2024-03-20 or 2024-03-20T10:00:00+01:00.")));
 	return true;
 }
 

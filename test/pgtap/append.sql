@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(43);
+select plan(47);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -90,6 +90,18 @@ select is((last_event()).object_ids, array[object('a'), object('b'), '00000000-0
     'a correction names the objects of all that it corrects, once');
 select lives_ok($$select f6_append('Note', array[object('z'), object('a'), object('b')], 'null', event_kind => 'correction',
     event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[])$$, 'it may name more objects');
+select f6_append('Note', null, '{"text": "set right"}', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[]);
+select is((last_event()).occurred_at, '2020-02-29 12:00Z', 'a restatement leaves the time as it was');
+select f6_append('Note', null, '{"text": "set right"}', event_kind => 'correction', occurred_at => '2020-03-01 12:00Z',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[]);
+select is((last_event()).occurred_at, '2020-03-01 12:00Z', 'unless it gives another');
+select f6_append('Note', null, '{"text": "set right"}', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1', '00000000-0000-0000-0000-0000000000a2']::uuid[]);
+select is((last_event()).occurred_at, now(), 'or the times differ');
+select f6_append('Note', null, 'null', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[]);
+select is((last_event()).occurred_at, now(), 'a removal occurs now');
 select throws_ok($$select f6_append('Note', null, '{"text": 1}', event_kind => 'correction',
     event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[])$$, '23514', null, 'a restatement is checked');
 select throws_ok($$select f6_append('Anything', null, '{"text": 1}', event_kind => 'correction',
