@@ -19,6 +19,7 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -229,30 +230,53 @@ check_content(const char *event_type, const char *event_version, const JsonbValu
 	(void) f6_effect_time(type, data, &effect);
 }
 
+/* add_unseen adds the events of a basis to a list, each of them once. */
+static List *
+add_unseen(List *events, HTAB *seen, const f6_basis *basis)
+{
+	for (int i = 0; i < basis->count; i++)
+	{
+		bool found;
+
+		hash_search(seen, DatumGetUUIDP(f6_event_value(&basis->events[i], F6_EVENT_ID)), HASH_ENTER,
+					&found);
+		if (!found)
+			events = lappend(events, &basis->events[i]);
+	}
+	return events;
+}
+
 /*
  * check_restatement checks data that restates events against the types of those events too.
  *
- * A correction that restates a correction acts on what that one corrects, and so on.
+ * A correction that restates a correction acts on what that one corrects, and so on.  Each event is looked at once,
+ * however many ways lead to it.
  */
 static void
 check_restatement(Relation event, const f6_basis *basis, const char *checked_type,
 				  const JsonbValue *data)
 {
-	check_stack_depth();
-	for (int i = 0; i < basis->count; i++)
+	HASHCTL control = { .keysize = UUID_LEN, .entrysize = UUID_LEN, .hcxt = CurrentMemoryContext };
+	HTAB *seen = hash_create("f6 restated", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	List *restated = add_unseen(NIL, seen, basis);
+
+	for (int i = 0; i < list_length(restated); i++)
 	{
-		const f6_event_row *target = &basis->events[i];
+		const f6_event_row *target = list_nth(restated, i);
 		char *type = event_text(target, F6_EVENT_EVENT_TYPE);
 		f6_basis deeper;
 
+		CHECK_FOR_INTERRUPTS();
 		if (strcmp(type, checked_type) != 0)
 			check_content(type, event_text(target, F6_EVENT_EVENT_VERSION), data);
-		if (DatumGetObjectId(f6_event_value(target, F6_EVENT_EVENT_KIND)) !=
+		if (DatumGetObjectId(f6_event_value(target, F6_EVENT_EVENT_KIND)) ==
 			f6_event_kind_oid(F6_CORRECTION))
-			continue;
-		f6_basis_read(event, target, &deeper);
-		check_restatement(event, &deeper, checked_type, data);
+		{
+			f6_basis_read(event, target, &deeper);
+			restated = add_unseen(restated, seen, &deeper);
+		}
 	}
+	hash_destroy(seen);
 }
 
 /* check_data checks an event's content against its type, and that of a correction against what it restates. */

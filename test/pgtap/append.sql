@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(47);
+select plan(48);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -114,6 +114,20 @@ select throws_ok($$select f6_append('Anything', null, '{"text": 1}', event_kind 
     'a restatement of a correction is checked by the type of what that one restates');
 select throws_ok($$select f6_append('Note', array[object('a')], 'null')$$, '23514', null, 'null is no data of a claim');
 select lives_ok($$select f6_append('Anything', array[object('a')], 'null')$$, 'unless its schema takes it');
+
+do $$
+begin
+    perform f6_append('Anything', array[object('n')], '1', id => lpad('f0001', 32, '0')::uuid);
+    perform f6_append('Anything', null, '1', event_kind => 'correction', id => lpad('f0002', 32, '0')::uuid,
+        event_reference => array[lpad('f0001', 32, '0')::uuid]);
+    for i in 3 .. 60 loop
+        perform f6_append('Anything', null, '1', event_kind => 'correction', id => lpad('f' || lpad(i::text, 4, '0'), 32, '0')::uuid,
+            event_reference => array[lpad('f' || lpad((i - 1)::text, 4, '0'), 32, '0')::uuid,
+                                     lpad('f' || lpad((i - 2)::text, 4, '0'), 32, '0')::uuid]);
+    end loop;
+end
+$$;
+select is((last_event()).id, lpad('f0060', 32, '0')::uuid, 'a net of corrections is looked at once, not by each of its countless paths');
 
 -- repeated appends
 prepare again(jsonb) as select "position" from f6_append('Note', array[object('a'), object('b')], $1, event_source_type => 'citizen',
