@@ -7,7 +7,7 @@ MODULE_big = f6
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time \
-	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone \
+	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone locks \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init
@@ -20,7 +20,7 @@ SQL_PARTS = \
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the
 # same name.)  What test/pgtap and test/t hold is found by test/run.
 REGRESS = errors json_schema
-ISOLATION =
+ISOLATION = append-same-id append-order register-type
 
 OBJS = $(SOURCES:%=src/%.o)
 DATA_built = sql/f6--$(EXTVERSION).sql

@@ -38,9 +38,10 @@ create trigger forbid_change before update or delete or truncate on f6.event_typ
 create trigger forbid_row_change before update or delete on f6.event_type
     for each row execute function f6.forbid_change();
 create trigger registry_changed after insert on f6.event_type
-    for each statement execute function f6.registry_changed();
+    for each row execute function f6.registry_changed();
 alter table f6.event_type enable always trigger forbid_change;
 alter table f6.event_type enable always trigger forbid_row_change;
+alter table f6.event_type enable always trigger registry_changed;
 
 create function @extschema@.f6_register_event_type(
     event_type text,

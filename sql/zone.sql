@@ -26,8 +26,14 @@ create trigger before_change before update on f6.zone
     for each row execute function f6.zone_before_change();
 create trigger forbid_change before delete or truncate on f6.zone
     for each statement execute function f6.forbid_change();
+create trigger forbid_row_change before delete on f6.zone
+    for each row execute function f6.forbid_change();
 create trigger registry_changed after insert or update on f6.zone
-    for each statement execute function f6.registry_changed();
+    for each row execute function f6.registry_changed();
+alter table f6.zone enable always trigger before_change;
+alter table f6.zone enable always trigger forbid_change;
+alter table f6.zone enable always trigger forbid_row_change;
+alter table f6.zone enable always trigger registry_changed;
 
 insert into f6.zone (zone_id, organisation, name) values (1, 'default', 'default');
 

@@ -104,9 +104,8 @@ event_array(Relation event, f6_event_row *rows, int count)
 	Datum *elements = palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < count; i++)
-		elements[i] = heap_copy_tuple_as_datum(
-			heap_form_tuple(RelationGetDescr(event), rows[i].values, rows[i].nulls),
-			RelationGetDescr(event));
+		elements[i] =
+			heap_copy_tuple_as_datum(f6_event_form(event, NULL, &rows[i]), RelationGetDescr(event));
 	return PointerGetDatum(construct_array(elements, count, row_type, -1, false, TYPALIGN_DOUBLE));
 }
 

@@ -27,5 +27,7 @@
 #define F6_ERR_NO_PRIVILEGE ERRCODE_INSUFFICIENT_PRIVILEGE
 /* 0A000: JSON Schema that the validator does not know yet */
 #define F6_ERR_UNSUPPORTED ERRCODE_FEATURE_NOT_SUPPORTED
+/* 54000: more than f6 takes */
+#define F6_ERR_TOO_DEEP ERRCODE_PROGRAM_LIMIT_EXCEEDED
 
 #endif /* F6_ERRORS_H */

@@ -31,11 +31,41 @@
 #include "event_basis.h"
 #include "event_type.h"
 #include "jsonb_walk.h"
+#include "locks.h"
 #include "schema_validate.h"
 #include "uuid.h"
 #include "zone.h"
 
 #define F6_IMPORTER_ROLE "f6_importer"
+
+/* f6_event_deform reads the columns of a row of f6.event. */
+void
+f6_event_deform(Relation event, HeapTuple tuple, f6_event_row *row)
+{
+	TupleDesc descriptor = RelationGetDescr(event);
+	Datum *values = palloc(sizeof(Datum) * descriptor->natts);
+	bool *nulls = palloc(sizeof(bool) * descriptor->natts);
+
+	heap_deform_tuple(tuple, descriptor, values, nulls);
+	memcpy(row->values, values, sizeof(row->values));
+	memcpy(row->nulls, nulls, sizeof(row->nulls));
+}
+
+/* f6_event_form makes a row of f6.event; columns that are not f6's come from another one, or are NULL. */
+HeapTuple
+f6_event_form(Relation event, HeapTuple other_columns, const f6_event_row *row)
+{
+	TupleDesc descriptor = RelationGetDescr(event);
+	Datum *values = palloc0(sizeof(Datum) * descriptor->natts);
+	bool *nulls = palloc(sizeof(bool) * descriptor->natts);
+
+	memset(nulls, true, sizeof(bool) * descriptor->natts);
+	if (other_columns != NULL)
+		heap_deform_tuple(other_columns, descriptor, values, nulls);
+	memcpy(values, row->values, sizeof(row->values));
+	memcpy(nulls, row->nulls, sizeof(row->nulls));
+	return heap_form_tuple(descriptor, values, nulls);
+}
 
 /* f6_event_refuse_generated raises the error for a column that only f6 fills. */
 void
@@ -88,7 +118,7 @@ f6_event_find(Relation event, Datum id, f6_event_row *row)
 		systable_beginscan(event, f6_relation_oid(F6_EVENT_ID_INDEX), true, SnapshotSelf, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		heap_deform_tuple(heap_copytuple(tuple), RelationGetDescr(event), row->values, row->nulls);
+		f6_event_deform(event, heap_copytuple(tuple), row);
 	systable_endscan(scan);
 	return HeapTupleIsValid(tuple);
 }
@@ -215,6 +245,16 @@ complete_version(f6_event_row *row)
 			CStringGetTextDatum(f6_event_type_newest(event_text(row, F6_EVENT_EVENT_TYPE))));
 }
 
+/* check_depth refuses data that is nested so deeply that folding it might exceed a reader's stack. */
+static void
+check_depth(const JsonbValue *data)
+{
+	if (f6_jsonb_is_deeper(data, F6_MAX_DATA_DEPTH))
+		ereport(ERROR, (errcode(F6_ERR_TOO_DEEP), errmsg("event data is nested too deeply"),
+						errdetail("Arrays and objects may stand in each other up to %d levels.",
+								  F6_MAX_DATA_DEPTH)));
+}
+
 /* check_content refuses data that is not valid under a type's schema, or has no readable date of effect. */
 static void
 check_content(const char *event_type, const char *event_version, const JsonbValue *data)
@@ -222,6 +262,7 @@ check_content(const char *event_type, const char *event_version, const JsonbValu
 	const f6_event_type *type = f6_event_type_get(event_type, event_version);
 	TimestampTz effect;
 
+	check_depth(data);
 	if (!f6_schema_accepts(type->program, data))
 		ereport(ERROR, (errcode(F6_ERR_INVALID_EVENT),
 						errmsg("event data is not valid for event type \"%s\" version \"%s\"",
@@ -368,6 +409,18 @@ complete_created_at(Relation event, f6_event_row *row)
 	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(now));
 }
 
+/* complete_order gives an event its formal time and its position, which put it in the same order among all others. */
+static void
+complete_order(Relation event, f6_event_row *row)
+{
+	Oid sequence = f6_relation_oid(F6_EVENT_POSITION_SEQUENCE);
+
+	f6_lock_order();
+	complete_created_at(event, row);
+	f6_event_set(row, F6_EVENT_POSITION_COLUMN, Int64GetDatum(nextval_internal(sequence, false)));
+	f6_unlock_order();
+}
+
 /* restates tells whether an event is a correction that restates others, rather than removing them. */
 static bool
 restates(const f6_event_row *row, f6_event_kind kind)
@@ -469,11 +522,8 @@ f6_event_complete(Relation event, f6_event_row *row)
 
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
-	complete_created_at(event, row);
-	complete_occurred_at(row, kind, &basis, imported);
 	complete_provenance(row);
-	f6_event_set(
-		row, F6_EVENT_POSITION_COLUMN,
-		Int64GetDatum(nextval_internal(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), false)));
+	complete_order(event, row);
+	complete_occurred_at(row, kind, &basis, imported);
 	return true;
 }

@@ -5,11 +5,12 @@
 #ifndef F6_EVENT_H
 #define F6_EVENT_H
 
+#include "access/htup.h"
 #include "utils/relcache.h"
 
 #include "relation.h"
 
-/* A row of f6.event, column by column; columns count from 1. */
+/* A row of f6.event, column by column; columns count from 1.  The table may have more, which are not f6's. */
 typedef struct f6_event_row
 {
 	Datum values[F6_EVENT_COLUMNS];
@@ -38,6 +39,8 @@ f6_event_set(f6_event_row *row, int column, Datum value)
 	row->nulls[column - 1] = false;
 }
 
+extern void f6_event_deform(Relation event, HeapTuple tuple, f6_event_row *row);
+extern HeapTuple f6_event_form(Relation event, HeapTuple other_columns, const f6_event_row *row);
 extern bool f6_event_complete(Relation event, f6_event_row *row);
 extern bool f6_event_find(Relation event, Datum id, f6_event_row *row);
 extern void f6_event_refuse_generated(const char *column);

@@ -61,6 +61,8 @@ write_links(EState *estate, link_table *table, const f6_event_row *row, const f6
 		TupleTableSlot *slot = ExecClearTuple(table->slot);
 
 		CHECK_FOR_INTERRUPTS();
+		/* The table may have more columns, which are not f6's. */
+		memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 		memset(slot->tts_isnull, false, sizeof(bool) * F6_LINK_COLUMNS);
 		slot->tts_values[F6_LINK_ZONE_ID - 1] = f6_event_value(row, F6_EVENT_ZONE_ID);
 		slot->tts_values[F6_LINK_TARGET - 1] = UUIDPGetDatum(&ids->ids[i]);

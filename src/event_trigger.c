@@ -68,8 +68,7 @@ f6_event_before_insert(PG_FUNCTION_ARGS)
 		!f6_is_relation(trigger->tg_relation, F6_EVENT))
 		refuse_protocol("f6_event_before_insert");
 
-	heap_deform_tuple(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), row.values,
-					  row.nulls);
+	f6_event_deform(trigger->tg_relation, trigger->tg_trigtuple, &row);
 	if (f6_is_restoring(trigger->tg_relation))
 	{
 		check_complete(trigger->tg_relation, &row);
@@ -78,9 +77,8 @@ f6_event_before_insert(PG_FUNCTION_ARGS)
 	error_context_stack = f6_append_error_context(&row);
 	is_new = f6_event_complete(trigger->tg_relation, &row);
 	error_context_stack = statement;
-	return PointerGetDatum(
-		is_new ? heap_form_tuple(RelationGetDescr(trigger->tg_relation), row.values, row.nulls)
-			   : NULL);
+	return PointerGetDatum(is_new ? f6_event_form(trigger->tg_relation, trigger->tg_trigtuple, &row)
+								  : NULL);
 }
 
 /* link_appended links the events of a finished statement. */

@@ -13,4 +13,7 @@
 /* A violation of a schema reports at most this many failures. */
 #define F6_MAX_REPORTED_FAILURES 10
 
+/* Event data is nested at most this deep, so that every session can fold whatever the log holds. */
+#define F6_MAX_DATA_DEPTH 1000
+
 #endif /* F6_H */

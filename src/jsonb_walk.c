@@ -376,6 +376,46 @@ f6_jsonb_type_name(const JsonbValue *value)
 	}
 }
 
+/* Tells whether arrays and objects stand in each other at more than so many levels. */
+bool
+f6_jsonb_is_deeper(const JsonbValue *value, int levels)
+{
+	JsonbValue key;
+	JsonbValue child;
+
+	/* A level takes at least a header and an entry: most documents are too small to be deep. */
+	if (value->type != jbvBinary ||
+		value->val.binary.len <= levels * (int) (sizeof(uint32) + sizeof(JEntry)))
+		return false;
+	if (levels == 0)
+		return true;
+
+	check_stack_depth();
+	if (f6_jsonb_is_object(value))
+	{
+		f6_jsonb_object_walk walk;
+
+		f6_jsonb_object_begin(&walk, value);
+		while (f6_jsonb_object_next(&walk, &key, &child))
+		{
+			if (f6_jsonb_is_deeper(&child, levels - 1))
+				return true;
+		}
+	}
+	else
+	{
+		f6_jsonb_array_walk walk;
+
+		f6_jsonb_array_begin(&walk, value);
+		while (f6_jsonb_array_next(&walk, &child))
+		{
+			if (f6_jsonb_is_deeper(&child, levels - 1))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Tells whether the text is a JSON Pointer (RFC 6901). */
 bool
 f6_jsonb_pointer_is_valid(const char *pointer)

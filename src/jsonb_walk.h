@@ -61,6 +61,7 @@ extern int f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right);
 extern uint32 f6_jsonb_hash(const JsonbValue *value);
 extern bool f6_jsonb_number_is_integer(Numeric number);
 extern const char *f6_jsonb_type_name(const JsonbValue *value);
+extern bool f6_jsonb_is_deeper(const JsonbValue *value, int levels);
 extern bool f6_jsonb_pointer_is_valid(const char *pointer);
 extern const char *f6_jsonb_pointer_token(const char **pointer, int *length);
 extern bool f6_jsonb_step(const JsonbValue *parent, const char *token, int length,
