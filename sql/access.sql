@@ -14,6 +14,10 @@ grant usage on sequence f6.event_type_ordinal_seq to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 
+-- A trigger needs no privilege to run its function; only making another trigger of it would.
+revoke execute on function f6.forbid_change(), f6.registry_changed(), f6.zone_before_change(),
+    f6.event_type_before_insert(), f6.event_before_insert(), f6.event_after_insert() from public;
+
 -- CREATE EXTENSION makes the default zone anew, so a dump leaves it out.
 select pg_catalog.pg_extension_config_dump('f6.zone', 'where zone_id operator(pg_catalog.<>) 1');
 select pg_catalog.pg_extension_config_dump('f6.zone_zone_id_seq', '');

@@ -81,7 +81,8 @@ create function f6.event_after_insert() returns trigger
 comment on function f6.event_after_insert() is
     'trigger: links the appended events to their objects and to the events they reference';
 
-create trigger before_insert before insert on f6.event
+-- BEFORE triggers run in the order of their names: what another one changes is checked after that.
+create trigger zz_before_insert before insert on f6.event
     for each row execute function f6.event_before_insert();
 create trigger after_insert after insert on f6.event
     referencing new table as appended

@@ -4,7 +4,8 @@ create sequence f6.zone_zone_id_seq as integer start with 2;
 comment on sequence f6.zone_zone_id_seq is 'the numbers of zones; gaps allowed';
 
 create table f6.zone (
-    zone_id integer not null default pg_catalog.nextval('f6.zone_zone_id_seq'),
+    zone_id integer not null default pg_catalog.nextval('f6.zone_zone_id_seq')
+        check (zone_id operator(pg_catalog.>) 0),
     organisation text not null check (organisation operator(pg_catalog.<>) ''),
     name text not null check (name operator(pg_catalog.<>) ''),
     primary key (zone_id),

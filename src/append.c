@@ -19,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "f6.h"
 #include "append.h"
@@ -42,7 +43,9 @@ enum appended_column
 
 typedef struct appended_event
 {
-	Datum values[APPENDED_COLUMNS];
+	Datum id;
+	int64 position;
+	TimestampTz created_at;
 } appended_event;
 
 /* The events that f6_append is inserting, so that an error can tell which of them is to blame. */
@@ -148,26 +151,31 @@ find_appended(Relation event, Datum id)
 				 errdetail("A trigger or rule on f6.event, other than f6's own, left out event %s.",
 						   DatumGetCString(DirectFunctionCall1(uuid_out, id))),
 				 errhint("An append is all or nothing: let the trigger raise an error instead.")));
-	found.values[APPENDED_ID - 1] = id;
-	found.values[APPENDED_POSITION - 1] = f6_event_value(&stored, F6_EVENT_POSITION_COLUMN);
-	found.values[APPENDED_CREATED_AT - 1] = f6_event_value(&stored, F6_EVENT_CREATED_AT);
+	found.id = id;
+	found.position = DatumGetInt64(f6_event_value(&stored, F6_EVENT_POSITION_COLUMN));
+	found.created_at = DatumGetTimestampTz(f6_event_value(&stored, F6_EVENT_CREATED_AT));
 	return found;
+}
+
+/* inserted_value returns a column of a row that the insert returned. */
+static Datum
+inserted_value(uint64 number, int column)
+{
+	bool isnull;
+
+	return SPI_getbinval(SPI_tuptable->vals[number], SPI_tuptable->tupdesc, column, &isnull);
 }
 
 /* inserted_event returns a row that the insert returned, if it is the event with that id. */
 static bool
 inserted_event(uint64 number, Datum id, appended_event *result)
 {
-	bool isnull;
-
-	if (number >= SPI_processed)
+	if (number >= SPI_processed ||
+		f6_uuid_compare(DatumGetUUIDP(inserted_value(number, APPENDED_ID)), DatumGetUUIDP(id)) != 0)
 		return false;
-	for (int column = 1; column <= APPENDED_COLUMNS; column++)
-		result->values[column - 1] =
-			SPI_getbinval(SPI_tuptable->vals[number], SPI_tuptable->tupdesc, column, &isnull);
-	if (f6_uuid_compare(DatumGetUUIDP(result->values[APPENDED_ID - 1]), DatumGetUUIDP(id)) != 0)
-		return false;
-	result->values[APPENDED_ID - 1] = id;
+	result->id = id;
+	result->position = DatumGetInt64(inserted_value(number, APPENDED_POSITION));
+	result->created_at = DatumGetTimestampTz(inserted_value(number, APPENDED_CREATED_AT));
 	return true;
 }
 
@@ -267,6 +275,19 @@ insert_events(Relation event, f6_event_row *rows, int count)
 	return result;
 }
 
+/* result_row makes a row of f6.appended. */
+static HeapTuple
+result_row(TupleDesc descriptor, const appended_event *appended)
+{
+	Datum values[APPENDED_COLUMNS];
+	bool nulls[APPENDED_COLUMNS] = { false };
+
+	values[APPENDED_ID - 1] = appended->id;
+	values[APPENDED_POSITION - 1] = Int64GetDatum(appended->position);
+	values[APPENDED_CREATED_AT - 1] = TimestampTzGetDatum(appended->created_at);
+	return heap_form_tuple(descriptor, values, nulls);
+}
+
 /* argument_row makes a row of the arguments of f6_append's first form. */
 static void
 argument_row(FunctionCallInfo fcinfo, f6_event_row *row)
@@ -291,7 +312,6 @@ Datum
 f6_append_event(PG_FUNCTION_ARGS)
 {
 	Relation event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
-	bool nulls[APPENDED_COLUMNS] = { false };
 	TupleDesc descriptor;
 	f6_event_row row;
 	appended_event *result;
@@ -302,8 +322,7 @@ f6_append_event(PG_FUNCTION_ARGS)
 	argument_row(fcinfo, &row);
 	result = insert_events(event, &row, 1);
 	table_close(event, NoLock);
-	PG_RETURN_DATUM(
-		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result->values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(result_row(BlessTupleDesc(descriptor), result)));
 }
 
 /* f6_append(events) appends a batch of events, all or none, and returns what became of each, in their order. */
@@ -312,7 +331,6 @@ f6_append_events(PG_FUNCTION_ARGS)
 {
 	Relation event;
 	ReturnSetInfo *returned = (ReturnSetInfo *) fcinfo->resultinfo;
-	bool nulls[APPENDED_COLUMNS] = { false };
 	f6_event_row *rows;
 	appended_event *result;
 	int count;
@@ -325,7 +343,7 @@ f6_append_events(PG_FUNCTION_ARGS)
 	rows = f6_events_from_json(event, PG_GETARG_JSONB_P(0), &count);
 	result = insert_events(event, rows, count);
 	for (int i = 0; i < count; i++)
-		tuplestore_putvalues(returned->setResult, returned->setDesc, result[i].values, nulls);
+		tuplestore_puttuple(returned->setResult, result_row(returned->setDesc, &result[i]));
 	table_close(event, NoLock);
 	return (Datum) 0;
 }

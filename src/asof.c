@@ -39,18 +39,23 @@
 F6_FUNCTION(f6_events);
 F6_FUNCTION(f6_state_asof);
 
-/* The history of an object, newest first; the row itself comes last, where it is asked for. */
+/*
+ * The history of an object, newest first; the row itself comes last, where it is asked for.  The subquery's OFFSET makes
+ * each event a look-up by its position: it can't be planned as a join that reads the whole log.
+ */
 #define HISTORY_COLUMNS \
 	"e.\"position\", e.id, e.occurred_at, e.event_type, e.event_version, e.event_kind, " \
 	"e.event_reference, e.event_data"
-#define HISTORY_FROM \
+#define HISTORY_FROM(columns) \
 	" from f6.event_object as o" \
-	" join f6.event as e on e.\"position\" operator(pg_catalog.=) o.\"position\"" \
+	" cross join lateral (select " columns " from f6.event as r" \
+	" where r.\"position\" operator(pg_catalog.=) o.\"position\" offset 0) as e" \
 	" where o.object_id operator(pg_catalog.=) $1 and e.created_at operator(pg_catalog.<=) $2" \
 	" order by o.\"position\" desc"
 
-#define HISTORY_QUERY		   "select " HISTORY_COLUMNS HISTORY_FROM
-#define HISTORY_QUERY_WITH_ROW "select " HISTORY_COLUMNS ", e" HISTORY_FROM
+#define HISTORY_QUERY "select " HISTORY_COLUMNS HISTORY_FROM("r.*")
+#define HISTORY_QUERY_WITH_ROW \
+	"select " HISTORY_COLUMNS ", e.f6_row" HISTORY_FROM("r.*, r as f6_row")
 
 /* columns of these queries */
 enum history_column

@@ -76,18 +76,23 @@ f6_event_refuse_generated(const char *column)
 					errdetail("f6 fills it."), errhint("Leave the column out.")));
 }
 
+/* f6_event_is_generated tells whether a column is one that only f6 fills. */
+bool
+f6_event_is_generated(int column)
+{
+	return column == F6_EVENT_POSITION_COLUMN || column == F6_EVENT_APPENDED_BY ||
+		   column == F6_EVENT_CLIENT_ADDR || column == F6_EVENT_APPLICATION_NAME;
+}
+
 /* check_generated refuses a row with a value in a column that only f6 fills. */
 static void
 check_generated(Relation event, const f6_event_row *row)
 {
-	static const int generated[] = { F6_EVENT_POSITION_COLUMN, F6_EVENT_APPENDED_BY,
-									 F6_EVENT_CLIENT_ADDR, F6_EVENT_APPLICATION_NAME };
-
-	for (int i = 0; i < (int) lengthof(generated); i++)
+	for (int column = 1; column <= F6_EVENT_COLUMNS; column++)
 	{
-		if (f6_event_has(row, generated[i]))
+		if (f6_event_has(row, column) && f6_event_is_generated(column))
 			f6_event_refuse_generated(
-				NameStr(TupleDescAttr(RelationGetDescr(event), generated[i] - 1)->attname));
+				NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname));
 	}
 }
 
@@ -161,6 +166,24 @@ first_difference(Relation event, const f6_event_row *given, const f6_event_row *
 	return 0;
 }
 
+/* refuse_duplicate raises the error for an id that an event with other content has; who may not read it learns no more. */
+static void
+refuse_duplicate(Relation event, const f6_event_row *stored, int column)
+{
+	Datum id = DirectFunctionCall1(uuid_out, f6_event_value(stored, F6_EVENT_ID));
+
+	ereport(ERROR,
+			(errcode(F6_ERR_DUPLICATE_ID),
+			 errmsg("an event with this id exists, with other content"),
+			 f6_may_read(event)
+				 ? errdetail("Event %s, at position " INT64_FORMAT ", differs in column \"%s\".",
+							 DatumGetCString(id),
+							 DatumGetInt64(f6_event_value(stored, F6_EVENT_POSITION_COLUMN)),
+							 NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname))
+				 : errdetail("Event %s.", DatumGetCString(id)),
+			 errhint("An append is repeated with the same content, or made with another id.")));
+}
+
 /* is_appended tells whether the event is in the log already; another event with its id is an error. */
 static bool
 is_appended(Relation event, const f6_event_row *row)
@@ -173,15 +196,7 @@ is_appended(Relation event, const f6_event_row *row)
 		return false;
 	column = first_difference(event, row, &stored);
 	if (column != 0)
-		ereport(ERROR,
-				(errcode(F6_ERR_DUPLICATE_ID),
-				 errmsg("an event with this id exists, with other content"),
-				 errdetail("Event %s, at position " INT64_FORMAT ", differs in column \"%s\".",
-						   DatumGetCString(
-							   DirectFunctionCall1(uuid_out, f6_event_value(row, F6_EVENT_ID))),
-						   DatumGetInt64(f6_event_value(&stored, F6_EVENT_POSITION_COLUMN)),
-						   NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname)),
-				 errhint("An append is repeated with the same content, or made with another id.")));
+		refuse_duplicate(event, &stored, column);
 	return true;
 }
 
@@ -207,6 +222,22 @@ complete_data(f6_event_row *row, f6_event_kind kind)
 									  "the JSON value null: 'null'::jsonb.")
 							: errhint("An event without content has an empty object: '{}'.")));
 	f6_event_set(row, F6_EVENT_DATA, DirectFunctionCall1(jsonb_in, CStringGetDatum("null")));
+}
+
+/* count_from_one gives an array the usual lower bound, so that the same elements are the same value. */
+static void
+count_from_one(f6_event_row *row, int column)
+{
+	ArrayType *array;
+
+	if (!f6_event_has(row, column))
+		return;
+	array = DatumGetArrayTypeP(f6_event_value(row, column));
+	if (ARR_NDIM(array) != 1 || ARR_LBOUND(array)[0] == 1)
+		return;
+	array = DatumGetArrayTypePCopy(f6_event_value(row, column));
+	ARR_LBOUND(array)[0] = 1;
+	f6_event_set(row, column, PointerGetDatum(array));
 }
 
 /* complete_reference makes no difference between an empty list of references and none. */
@@ -259,7 +290,7 @@ check_depth(const JsonbValue *data)
 static void
 check_content(const char *event_type, const char *event_version, const JsonbValue *data)
 {
-	const f6_event_type *type = f6_event_type_get(event_type, event_version);
+	const f6_event_type *type = f6_event_type_compiled(event_type, event_version);
 	TimestampTz effect;
 
 	check_depth(data);
@@ -373,7 +404,8 @@ newest_created_at(Relation event, int32 zone_id, TimestampTz *created_at)
 
 /* check_created_at refuses a formal time that contradicts the order of the log. */
 static void
-check_created_at(Relation event, const f6_event_row *row, TimestampTz created_at)
+check_created_at(Relation event, const f6_event_row *row, const f6_basis *basis,
+				 TimestampTz created_at)
 {
 	int32 zone_id = DatumGetInt32(f6_event_value(row, F6_EVENT_ZONE_ID));
 	TimestampTz newest;
@@ -389,18 +421,34 @@ check_created_at(Relation event, const f6_event_row *row, TimestampTz created_at
 				 errdetail("The newest event was recorded at %s.", timestamptz_to_str(newest)),
 				 errhint("Import history in the order in which it was recorded, or into a zone of "
 						 "its own.")));
+	for (int i = 0; i < basis->count; i++)
+	{
+		TimestampTz earliest =
+			DatumGetTimestampTz(f6_event_value(&basis->events[i], F6_EVENT_CREATED_AT));
+
+		if (created_at < earliest)
+			ereport(ERROR,
+					(errcode(F6_ERR_BAD_ARGUMENT),
+					 errmsg("created_at is earlier than that of a referenced event"),
+					 errdetail("Event %s was recorded at %s.",
+							   DatumGetCString(DirectFunctionCall1(
+								   uuid_out, f6_event_value(&basis->events[i], F6_EVENT_ID))),
+							   timestamptz_to_str(earliest)),
+					 errhint("An event is recorded after the events that it is based on.")));
+	}
 }
 
 /* complete_created_at sets the formal time: the clock, never behind the log, or what an importer gives. */
 static void
-complete_created_at(Relation event, f6_event_row *row)
+complete_created_at(Relation event, const f6_basis *basis, f6_event_row *row)
 {
 	TimestampTz now;
 	TimestampTz newest;
 
 	if (f6_event_has(row, F6_EVENT_CREATED_AT))
 	{
-		check_created_at(event, row, DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)));
+		check_created_at(event, row, basis,
+						 DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)));
 		return;
 	}
 	now = GetCurrentTimestamp();
@@ -411,12 +459,12 @@ complete_created_at(Relation event, f6_event_row *row)
 
 /* complete_order gives an event its formal time and its position, which put it in the same order among all others. */
 static void
-complete_order(Relation event, f6_event_row *row)
+complete_order(Relation event, const f6_basis *basis, f6_event_row *row)
 {
 	Oid sequence = f6_relation_oid(F6_EVENT_POSITION_SEQUENCE);
 
 	f6_lock_order();
-	complete_created_at(event, row);
+	complete_created_at(event, basis, row);
 	f6_event_set(row, F6_EVENT_POSITION_COLUMN, Int64GetDatum(nextval_internal(sequence, false)));
 	f6_unlock_order();
 }
@@ -508,6 +556,8 @@ f6_event_complete(Relation event, f6_event_row *row)
 	kind = complete_kind(row);
 	complete_data(row, kind);
 	complete_reference(row);
+	count_from_one(row, F6_EVENT_OBJECT_IDS);
+	count_from_one(row, F6_EVENT_REFERENCE);
 	if (is_appended(event, row))
 		return false;
 
@@ -516,14 +566,14 @@ f6_event_complete(Relation event, f6_event_row *row)
 	f6_basis_read(event, row, &basis);
 	f6_basis_check(kind, &basis);
 	if (kind != F6_CLAIM)
-		f6_basis_complete_objects(row, &basis);
+		f6_basis_complete_objects(event, row, &basis);
 	f6_objects_check(row);
 	check_data(event, row, kind, &basis);
 
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
 	complete_provenance(row);
-	complete_order(event, row);
+	complete_order(event, &basis, row);
 	complete_occurred_at(row, kind, &basis, imported);
 	return true;
 }

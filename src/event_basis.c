@@ -120,9 +120,9 @@ basis_objects(const f6_basis *basis, f6_uuids *objects)
 	hash_destroy(seen);
 }
 
-/* check_covers refuses a row that leaves out objects of the events that it references. */
+/* check_covers refuses a row that leaves out objects of the events that it references; a reader of these learns which. */
 static void
-check_covers(const f6_event_row *row, const f6_uuids *wanted)
+check_covers(Relation event, const f6_event_row *row, const f6_uuids *wanted)
 {
 	f6_uuids named;
 	f6_uuids missing = { 0, palloc(sizeof(pg_uuid_t) * Max(wanted->count, 1)) };
@@ -144,20 +144,20 @@ check_covers(const f6_event_row *row, const f6_uuids *wanted)
 			(errcode(F6_ERR_INVALID_EVENT),
 			 errmsg("a correction or validation must name every object of the events that it "
 					"references"),
-			 errdetail("Missing: %s.", f6_uuids_text(&missing)),
+			 f6_may_read(event) ? errdetail("Missing: %s.", f6_uuids_text(&missing)) : 0,
 			 errhint(
 				 "Leave object_ids out: the objects of the referenced events are the default.")));
 }
 
 /* f6_basis_complete_objects gives a correction or validation the objects of its basis, or checks that it names them. */
 void
-f6_basis_complete_objects(f6_event_row *row, const f6_basis *basis)
+f6_basis_complete_objects(Relation event, f6_event_row *row, const f6_basis *basis)
 {
 	f6_uuids objects;
 
 	basis_objects(basis, &objects);
 	if (f6_event_has(row, F6_EVENT_OBJECT_IDS))
-		check_covers(row, &objects);
+		check_covers(event, row, &objects);
 	else
 		f6_event_set(row, F6_EVENT_OBJECT_IDS, f6_uuids_array(&objects));
 }

@@ -120,14 +120,6 @@ read_value(Form_pg_attribute attribute, JsonbValue *value)
 	}
 }
 
-/* is_generated tells whether a column is one that only f6 fills. */
-static bool
-is_generated(int column)
-{
-	return column == F6_EVENT_POSITION_COLUMN || column == F6_EVENT_APPENDED_BY ||
-		   column == F6_EVENT_CLIENT_ADDR || column == F6_EVENT_APPLICATION_NAME;
-}
-
 /* read_event reads one object as an event. */
 static void
 read_event(TupleDesc descriptor, const JsonbValue *object, json_place *place, f6_event_row *row)
@@ -148,7 +140,7 @@ read_event(TupleDesc descriptor, const JsonbValue *object, json_place *place, f6
 		/* Only as the content of an event does null say something. */
 		if (f6_jsonb_is_null(&value) && column != F6_EVENT_DATA)
 			continue;
-		if (is_generated(column))
+		if (f6_event_is_generated(column))
 			f6_event_refuse_generated(NameStr(attribute->attname));
 		place->column = NameStr(attribute->attname);
 		f6_event_set(row, column, read_value(attribute, &value));

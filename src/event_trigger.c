@@ -159,7 +159,8 @@ f6_forbid_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!f6_is_own(trigger->tg_relation))
 		refuse_protocol("f6_forbid_change");
 	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !f6_is_restoring(trigger->tg_relation))
 		ereport(ERROR, (errcode(F6_ERR_FORBIDDEN_CHANGE),
@@ -175,7 +176,8 @@ f6_registry_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!f6_is_own(trigger->tg_relation))
 		refuse_protocol("f6_registry_changed");
 	CacheInvalidateRelcache(trigger->tg_relation);
 	return PointerGetDatum(NULL);

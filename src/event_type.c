@@ -230,15 +230,10 @@ f6_event_type_newest(const char *event_type)
 	return pstrdup(find_type(event_type)->newest->type.event_version);
 }
 
-/*
- * f6_event_type_get returns a version of a type; an unknown one is an error.
- *
- * What it returns is valid until the next call of a function of this file.
- */
-const f6_event_type *
-f6_event_type_get(const char *event_type, const char *event_version)
+/* find_version returns a version of a type from the cache; an unknown one is an error. */
+static registry_version *
+find_version(registry_type *entry, const char *event_version)
 {
-	registry_type *entry = find_type(event_type);
 	registry_version *version = entry->newest;
 
 	while (version != NULL && strcmp(version->type.event_version, event_version) != 0)
@@ -246,8 +241,29 @@ f6_event_type_get(const char *event_type, const char *event_version)
 	if (version == NULL)
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
 						errmsg("version \"%s\" of event type \"%s\" is not registered",
-							   event_version, event_type),
+							   event_version, entry->name),
 						errhint("Known versions: %s.", known_versions(entry->newest))));
+	return version;
+}
+
+/*
+ * f6_event_type_get returns a version of a type; an unknown one is an error.  It may lack the schema's program.
+ *
+ * What it returns is valid until the next call of a function of this file.
+ */
+const f6_event_type *
+f6_event_type_get(const char *event_type, const char *event_version)
+{
+	return &find_version(find_type(event_type), event_version)->type;
+}
+
+/* f6_event_type_compiled does the same, and the type has its schema's program. */
+const f6_event_type *
+f6_event_type_compiled(const char *event_type, const char *event_version)
+{
+	registry_type *entry = find_type(event_type);
+	registry_version *version = find_version(entry, event_version);
+
 	if (version->type.program == NULL)
 		compile_schema(entry, version);
 	return &version->type;

@@ -17,8 +17,8 @@ f6_guc_init(void)
 {
 	/* So that each application, or each database, appends to its own zone without naming it in every event. */
 	DefineCustomStringVariable("f6.zone", "The zone that appended events belong to.",
-							   "A zone's number, its name, or organisation/name.", &f6_zone_setting,
-							   "default", PGC_USERSET, 0, NULL, NULL, NULL);
+							   "A zone's number, organisation/name, or name.", &f6_zone_setting,
+							   "default/default", PGC_USERSET, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("f6");
 }

@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "f6.h"
@@ -44,13 +45,31 @@ f6_is_relation(Relation relation, const char *name)
 /*
  * f6_is_restoring tells whether the table's owner is loading a dump into it.
  *
- * pg_dump opens each of its scripts with these two settings, which nobody else has both of.
+ * pg_dump opens each of its scripts with these two settings, which nobody else has both of: SET can't make the search_path
+ * empty.  The session's user counts as well, because a function of the owner's runs with its caller's settings.
  */
 bool
 f6_is_restoring(Relation relation)
 {
+	Oid owner = relation->rd_rel->relowner;
+
 	return !check_function_bodies && namespace_search_path[0] == '\0' &&
-		   has_privs_of_role(GetUserId(), relation->rd_rel->relowner);
+		   has_privs_of_role(GetUserId(), owner) && has_privs_of_role(GetSessionUserId(), owner);
+}
+
+/* f6_is_own tells whether a relation is one of f6's. */
+bool
+f6_is_own(Relation relation)
+{
+	return RelationGetNamespace(relation) == get_namespace_oid(F6_SCHEMA, false);
+}
+
+/* f6_may_read tells whether the caller may see every row and column of a relation. */
+bool
+f6_may_read(Relation relation)
+{
+	return pg_class_aclcheck(RelationGetRelid(relation), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		   check_enable_rls(RelationGetRelid(relation), InvalidOid, true) != RLS_ENABLED;
 }
 
 /* f6_event_kind_type returns the OID of the enum f6.event_kind. */

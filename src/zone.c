@@ -59,9 +59,18 @@ ready_zones(void)
 	zones_stale = false;
 }
 
-/* names_zone tells whether the setting is a zone's number, its name, or organisation/name. */
-static bool
-names_zone(const char *setting, HeapTuple row, TupleDesc descriptor)
+/* How well a setting names a zone: what is more exact comes first. */
+typedef enum zone_match
+{
+	MATCH_NUMBER,
+	MATCH_FULL_NAME,
+	MATCH_NAME,
+	MATCH_NONE
+} zone_match;
+
+/* match_zone tells whether the setting is a zone's number, its organisation/name, or its name. */
+static zone_match
+match_zone(const char *setting, HeapTuple row, TupleDesc descriptor)
 {
 	bool isnull;
 	int32 zone_id = DatumGetInt32(heap_getattr(row, F6_ZONE_ID, descriptor, &isnull));
@@ -69,16 +78,20 @@ names_zone(const char *setting, HeapTuple row, TupleDesc descriptor)
 		TextDatumGetCString(heap_getattr(row, F6_ZONE_ORGANISATION, descriptor, &isnull));
 	char *name = TextDatumGetCString(heap_getattr(row, F6_ZONE_NAME, descriptor, &isnull));
 
-	return strcmp(setting, name) == 0 || strcmp(setting, psprintf("%d", zone_id)) == 0 ||
-		   strcmp(setting, psprintf("%s/%s", organisation, name)) == 0;
+	if (strcmp(setting, psprintf("%d", zone_id)) == 0)
+		return MATCH_NUMBER;
+	if (strcmp(setting, psprintf("%s/%s", organisation, name)) == 0)
+		return MATCH_FULL_NAME;
+	return strcmp(setting, name) == 0 ? MATCH_NAME : MATCH_NONE;
 }
 
-/* find_zone returns the one zone that the setting names. */
+/* find_zone returns the one zone that the setting names best. */
 static int32
 find_zone(const char *setting)
 {
 	Relation relation = table_open(zone_relation, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	zone_match best = MATCH_NONE;
 	int32 zone_id = 0;
 	int matches = 0;
 	HeapTuple row;
@@ -86,12 +99,13 @@ find_zone(const char *setting)
 
 	while (HeapTupleIsValid(row = systable_getnext(scan)))
 	{
-		if (names_zone(setting, row, RelationGetDescr(relation)))
-		{
-			zone_id =
-				DatumGetInt32(heap_getattr(row, F6_ZONE_ID, RelationGetDescr(relation), &isnull));
-			matches++;
-		}
+		zone_match match = match_zone(setting, row, RelationGetDescr(relation));
+
+		if (match == MATCH_NONE || match > best)
+			continue;
+		matches = match < best ? 1 : matches + 1;
+		best = match;
+		zone_id = DatumGetInt32(heap_getattr(row, F6_ZONE_ID, RelationGetDescr(relation), &isnull));
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);

@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(48);
+select plan(56);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -161,6 +161,55 @@ select throws_ok($$select f6_append('Note', array[object('i')], '{}', created_at
     'a microsecond earlier is');
 select lives_ok($$insert into f6.event (zone_id, event_type, object_ids, event_data, created_at)
     select 1, 'Note', array[object('i')], '{}', clock_timestamp()$$, 'another zone has its own newest event');
+
+select throws_ok($$select f6_append('Note', null, 'null', event_kind => 'correction', created_at => '2001-01-02',
+    event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[])$$, '22023', null,
+    'nothing is recorded before what it is based on');
+
+-- zones by their names
+select f6_register_zone('Elsewhere', 'default');
+select f6_register_zone('Elsewhere', '1');
+reset f6.zone;
+select lives_ok($$select f6_append('Note', array[object('d')], '{}')$$, 'another zone may be called default');
+set local f6.zone = '1';
+select f6_append('Note', array[object('d')], '{}');
+select is((last_event()).zone_id, 1, 'a number is a zone''s number, whatever others are called');
+set local f6.zone = 'Elsewhere/1';
+select f6_append('Note', array[object('d')], '{}');
+select is((last_event()).zone_id, (select zone_id from f6.zone where name = '1'), 'organisation and name are exact');
+reset f6.zone;
+
+-- the same ids are the same array, wherever it begins
+select f6_append('Note', '[5:5]={00000000-0000-0000-0000-00000000000e}'::uuid[], '{}', id => '00000000-0000-0000-0000-0000000000e1');
+select lives_ok($$select f6_append('Note', '{00000000-0000-0000-0000-00000000000e}'::uuid[], '{}',
+    id => '00000000-0000-0000-0000-0000000000e1')$$, 'a lower bound is no content');
+
+-- depth
+select throws_ok(format($$select f6_append('Anything', array[object('deep')], %L)$$, repeat('[', 1001) || repeat(']', 1001)),
+    '54000', null, 'data deeper than the limit is refused');
+select f6_append('Anything', array[object('deep')], (repeat('{"a":', 1000) || '1' || repeat('}', 1000))::jsonb);
+select isnt(f6_state_asof(object('deep')), null, 'data as deep as the limit is folded');
+
+-- who may not read the log learns nothing of it from errors
+create role f6_test_blind in role f6_writer;
+create function detail_of(statement text) returns text language plpgsql as $$
+declare
+    detail text;
+begin
+    execute statement;
+    return 'no error';
+exception when others then
+    get stacked diagnostics detail = pg_exception_detail;
+    return detail;
+end
+$$;
+grant execute on all functions in schema public to f6_test_blind;
+set local role f6_test_blind;
+select is(detail_of($$select f6_append('Note', array[object('b')], 'null', event_kind => 'correction',
+    event_reference => array['00000000-0000-0000-0000-0000000000a2']::uuid[])$$)
+    || detail_of($$select f6_append('Anything', array[object('b')], '1', id => '00000000-0000-0000-0000-0000000000a2')$$),
+    'Event 00000000-0000-0000-0000-0000000000a2.', 'errors tell a writer who may not read nothing about events');
+reset role;
 
 select ok(links_agree(), 'the link tables agree with the log');
 select * from finish();
