@@ -7,7 +7,7 @@ MODULE_big = f6
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time \
-	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone locks \
+	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init

@@ -282,6 +282,11 @@ result_row(TupleDesc descriptor, const appended_event *appended)
 	Datum values[APPENDED_COLUMNS];
 	bool nulls[APPENDED_COLUMNS] = { false };
 
+	if (descriptor->natts != APPENDED_COLUMNS)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("type f6.appended has %d attributes instead of %d",
+							   descriptor->natts, APPENDED_COLUMNS),
+						errhint("Create a type of your own rather than altering f6's.")));
 	values[APPENDED_ID - 1] = appended->id;
 	values[APPENDED_POSITION - 1] = Int64GetDatum(appended->position);
 	values[APPENDED_CREATED_AT - 1] = TimestampTzGetDatum(appended->created_at);

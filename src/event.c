@@ -31,7 +31,6 @@
 #include "event_basis.h"
 #include "event_type.h"
 #include "jsonb_walk.h"
-#include "locks.h"
 #include "schema_validate.h"
 #include "uuid.h"
 #include "zone.h"
@@ -438,12 +437,14 @@ check_created_at(Relation event, const f6_event_row *row, const f6_basis *basis,
 	}
 }
 
-/* complete_created_at sets the formal time: the clock, never behind the log, or what an importer gives. */
+/*
+ * complete_created_at sets the formal time: the clock, but never before the newest event in the log, even when the clock
+ * has been set back.  What an importer gives is checked instead.
+ */
 static void
 complete_created_at(Relation event, const f6_basis *basis, f6_event_row *row)
 {
-	TimestampTz now;
-	TimestampTz newest;
+	TimestampTz newest = DT_NOBEGIN;
 
 	if (f6_event_has(row, F6_EVENT_CREATED_AT))
 	{
@@ -451,22 +452,17 @@ complete_created_at(Relation event, const f6_basis *basis, f6_event_row *row)
 						 DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)));
 		return;
 	}
-	now = GetCurrentTimestamp();
-	if (newest_created_at(event, 0, &newest))
-		now = Max(now, newest);
-	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(now));
+	(void) newest_created_at(event, 0, &newest);
+	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(Max(GetCurrentTimestamp(), newest)));
 }
 
-/* complete_order gives an event its formal time and its position, which put it in the same order among all others. */
+/* complete_position gives an event its place in the log, after all that is there. */
 static void
-complete_order(Relation event, const f6_basis *basis, f6_event_row *row)
+complete_position(f6_event_row *row)
 {
 	Oid sequence = f6_relation_oid(F6_EVENT_POSITION_SEQUENCE);
 
-	f6_lock_order();
-	complete_created_at(event, basis, row);
 	f6_event_set(row, F6_EVENT_POSITION_COLUMN, Int64GetDatum(nextval_internal(sequence, false)));
-	f6_unlock_order();
 }
 
 /* restates tells whether an event is a correction that restates others, rather than removing them. */
@@ -572,8 +568,9 @@ f6_event_complete(Relation event, f6_event_row *row)
 
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
-	complete_provenance(row);
-	complete_order(event, &basis, row);
+	complete_created_at(event, &basis, row);
 	complete_occurred_at(row, kind, &basis, imported);
+	complete_provenance(row);
+	complete_position(row);
 	return true;
 }

@@ -43,15 +43,23 @@
 struct f6_pattern_set
 {
 	MemoryContext context;
-	pcre2_general_context *general;
 	pcre2_compile_context *compile;
-	pcre2_match_context *match;
-	pcre2_match_data *data;
 };
+
+/*
+ * What matching works with, one for the backend: PCRE2 keeps in it the memory that a match has needed, up to the heap's
+ * limit, and gives it back only with the whole.
+ */
+typedef struct f6_matcher
+{
+	pcre2_match_context *context;
+	pcre2_match_data *data;
+} f6_matcher;
+
+static f6_matcher matcher;
 
 struct f6_pattern
 {
-	const f6_pattern_set *set;
 	pcre2_code *code;
 	bool is_anchored;	/* it can only match at the start of a text */
 	const char *source; /* the caller's */
@@ -87,6 +95,18 @@ out_of_memory(void)
 					errdetail("Failed while working on a regular expression.")));
 }
 
+/* Returns what makes PCRE2 allocate in a memory context. */
+static pcre2_general_context *
+general_context(MemoryContext context)
+{
+	pcre2_general_context *general =
+		pcre2_general_context_create(pattern_malloc, pattern_free, context);
+
+	if (general == NULL)
+		out_of_memory();
+	return general;
+}
+
 /* Creates a set of patterns in the current memory context. */
 f6_pattern_set *
 f6_pattern_set_create(void)
@@ -94,21 +114,34 @@ f6_pattern_set_create(void)
 	f6_pattern_set *set = palloc0(sizeof(f6_pattern_set));
 
 	set->context = CurrentMemoryContext;
-	set->general = pcre2_general_context_create(pattern_malloc, pattern_free, set->context);
-	if (set->general == NULL)
+	set->compile = pcre2_compile_context_create(general_context(set->context));
+	if (set->compile == NULL)
 		out_of_memory();
-	set->compile = pcre2_compile_context_create(set->general);
-	set->match = pcre2_match_context_create(set->general);
-	set->data = pcre2_match_data_create(1, set->general);
-	if (set->compile == NULL || set->match == NULL || set->data == NULL)
-		out_of_memory();
-
 	pcre2_set_compile_extra_options(set->compile, PCRE2_EXTRA_ALT_BSUX);
 	pcre2_set_newline(set->compile, PCRE2_NEWLINE_ANYCRLF);
-	pcre2_set_match_limit(set->match, F6_PATTERN_MATCH_LIMIT);
-	pcre2_set_depth_limit(set->match, F6_PATTERN_DEPTH_LIMIT);
-	pcre2_set_heap_limit(set->match, F6_PATTERN_HEAP_LIMIT);
 	return set;
+}
+
+/* Readies the backend's matcher, when it is needed for the first time. */
+static void
+ready_matcher(void)
+{
+	MemoryContext memory;
+	pcre2_general_context *general;
+
+	if (matcher.data != NULL)
+		return;
+	memory = AllocSetContextCreate(TopMemoryContext, "f6 pattern matching", ALLOCSET_DEFAULT_SIZES);
+	general = general_context(memory);
+	matcher.context = pcre2_match_context_create(general);
+	if (matcher.context == NULL)
+		out_of_memory();
+	pcre2_set_match_limit(matcher.context, F6_PATTERN_MATCH_LIMIT);
+	pcre2_set_depth_limit(matcher.context, F6_PATTERN_DEPTH_LIMIT);
+	pcre2_set_heap_limit(matcher.context, F6_PATTERN_HEAP_LIMIT);
+	matcher.data = pcre2_match_data_create(1, general);
+	if (matcher.data == NULL)
+		out_of_memory();
 }
 
 /* Returns PCRE2's own words for one of its errors. */
@@ -348,7 +381,6 @@ f6_pattern_compile(f6_pattern_set *set, const char *text, int length, char **pro
 	pfree(translated);
 
 	pattern = MemoryContextAlloc(set->context, sizeof(f6_pattern));
-	pattern->set = set;
 	pattern->code = code;
 	pattern->is_anchored = pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options) == 0 &&
 						   (options & PCRE2_ANCHORED) != 0;
@@ -391,20 +423,20 @@ match_failed(int error)
 static bool
 matches_utf8(const f6_pattern *pattern, const char *text, int length)
 {
-	const f6_pattern_set *set = pattern->set;
 	int starts = Max(1, Min(F6_PATTERN_STARTS, F6_PATTERN_SCANNED / (length + 1)));
 	int from = 0;
 
+	ready_matcher();
 	for (;;)
 	{
 		bool is_last = pattern->is_anchored || from + starts > length;
 		int result;
 
 		CHECK_FOR_INTERRUPTS();
-		pcre2_set_offset_limit(set->match,
+		pcre2_set_offset_limit(matcher.context,
 							   is_last ? PCRE2_UNSET : (PCRE2_SIZE) (from + starts - 1));
 		result = pcre2_match(pattern->code, (PCRE2_SPTR) text, length, from, PCRE2_NO_UTF_CHECK,
-							 set->data, set->match);
+							 matcher.data, matcher.context);
 		if (result < 0 && result != PCRE2_ERROR_NOMATCH)
 			match_failed(result);
 		if (result >= 0 || is_last)

@@ -116,5 +116,11 @@ select throws_ok($$ select f6_validate('{"uniqueItems": true}', jsonb_build_arra
 select throws_ok($$ select f6_validate(schema, '1') from deep $$, '54001', null, 'so is a schema that is too deep');
 reset max_stack_depth;
 
+-- What a match has needed is kept once for the session, not with each schema.
+select f6_register_event_type('Worded', '1', '{"properties": {"text": {"pattern": "^([a-z]+ ?)*$"}}}');
+select lives_ok($$select f6_append('Worded', array[f6_object_id('t', '1')], jsonb_build_object('text', repeat('a ', 4000)))$$,
+    'a long text is matched');
+select ok(max(total_bytes) < 500000, 'its schema stays small')
+    from pg_backend_memory_contexts where name = 'f6 schema';
 select * from finish();
 rollback;
