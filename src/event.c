@@ -403,8 +403,7 @@ newest_created_at(Relation event, int32 zone_id, TimestampTz *created_at)
 
 /* check_created_at refuses a formal time that contradicts the order of the log. */
 static void
-check_created_at(Relation event, const f6_event_row *row, const f6_basis *basis,
-				 TimestampTz created_at)
+check_created_at(Relation event, const f6_event_row *row, TimestampTz created_at)
 {
 	int32 zone_id = DatumGetInt32(f6_event_value(row, F6_EVENT_ZONE_ID));
 	TimestampTz newest;
@@ -420,21 +419,6 @@ check_created_at(Relation event, const f6_event_row *row, const f6_basis *basis,
 				 errdetail("The newest event was recorded at %s.", timestamptz_to_str(newest)),
 				 errhint("Import history in the order in which it was recorded, or into a zone of "
 						 "its own.")));
-	for (int i = 0; i < basis->count; i++)
-	{
-		TimestampTz earliest =
-			DatumGetTimestampTz(f6_event_value(&basis->events[i], F6_EVENT_CREATED_AT));
-
-		if (created_at < earliest)
-			ereport(ERROR,
-					(errcode(F6_ERR_BAD_ARGUMENT),
-					 errmsg("created_at is earlier than that of a referenced event"),
-					 errdetail("Event %s was recorded at %s.",
-							   DatumGetCString(DirectFunctionCall1(
-								   uuid_out, f6_event_value(&basis->events[i], F6_EVENT_ID))),
-							   timestamptz_to_str(earliest)),
-					 errhint("An event is recorded after the events that it is based on.")));
-	}
 }
 
 /*
@@ -442,14 +426,13 @@ check_created_at(Relation event, const f6_event_row *row, const f6_basis *basis,
  * has been set back.  What an importer gives is checked instead.
  */
 static void
-complete_created_at(Relation event, const f6_basis *basis, f6_event_row *row)
+complete_created_at(Relation event, f6_event_row *row)
 {
 	TimestampTz newest = DT_NOBEGIN;
 
 	if (f6_event_has(row, F6_EVENT_CREATED_AT))
 	{
-		check_created_at(event, row, basis,
-						 DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)));
+		check_created_at(event, row, DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)));
 		return;
 	}
 	(void) newest_created_at(event, 0, &newest);
@@ -568,7 +551,7 @@ f6_event_complete(Relation event, f6_event_row *row)
 
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
-	complete_created_at(event, &basis, row);
+	complete_created_at(event, row);
 	complete_occurred_at(row, kind, &basis, imported);
 	complete_provenance(row);
 	complete_position(row);
