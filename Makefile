@@ -7,7 +7,7 @@ MODULE_big = f6
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time \
-	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone \
+	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init
@@ -36,7 +36,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 .DEFAULT_GOAL := all
-.PHONY: deps test demo demo-stop format help
+.PHONY: deps test bench demo demo-stop format help
 
 ifneq (,$(PGXS))
 
@@ -106,6 +106,10 @@ test:
 	$(build_and_install)
 	@PG_CONFIG='$(PG_CONFIG)' test/run $(TESTS)
 
+bench:
+	$(build_and_install)
+	PG_CONFIG='$(PG_CONFIG)' bench/run
+
 demo:
 	$(build_and_install)
 	@PG_CONFIG='$(PG_CONFIG)' docs/demo/run
@@ -123,6 +127,7 @@ help:
 	@echo 'make deps          install what building and testing need (Debian; root or sudo)'
 	@echo 'make test          deps, build, install, and all tests on private servers'
 	@echo '                   TESTS="regress pgtap/NAME.sql t/NAME.pl" runs only those'
+	@echo 'make bench         deps, build, install, and measure on a private server'
 	@echo 'make demo          deps, build, install, and a scripted session on a private server'
 	@echo 'make demo-stop     stop and remove the server of the demo'
 	@echo 'make format        clang-format the C files in place'

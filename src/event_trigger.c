@@ -7,7 +7,6 @@
 #include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -20,16 +19,6 @@
 
 F6_FUNCTION(f6_event_before_insert);
 F6_FUNCTION(f6_event_after_insert);
-F6_FUNCTION(f6_forbid_change);
-F6_FUNCTION(f6_registry_changed);
-
-/* refuse_protocol raises the error for a trigger function that is called in another way than f6's own triggers do. */
-static void
-refuse_protocol(const char *function)
-{
-	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-					errmsg("function \"%s\" was not called as a trigger of f6", function)));
-}
 
 /* check_complete refuses a restored row that lacks what only f6 fills. */
 static void
@@ -66,7 +55,7 @@ f6_event_before_insert(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
 		!f6_is_relation(trigger->tg_relation, F6_EVENT))
-		refuse_protocol("f6_event_before_insert");
+		f6_refuse_protocol("f6_event_before_insert");
 
 	f6_event_deform(trigger->tg_relation, trigger->tg_trigtuple, &row);
 	if (f6_is_restoring(trigger->tg_relation))
@@ -122,63 +111,9 @@ f6_event_after_insert(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || trigger->tg_newtable == NULL ||
 		!f6_is_relation(trigger->tg_relation, F6_EVENT))
-		refuse_protocol("f6_event_after_insert");
+		f6_refuse_protocol("f6_event_after_insert");
 
 	if (!f6_is_restoring(trigger->tg_relation))
 		link_appended(trigger);
-	return PointerGetDatum(NULL);
-}
-
-/* forbidden_operation names the statement that a trigger refuses. */
-static const char *
-forbidden_operation(TriggerEvent event)
-{
-	if (TRIGGER_FIRED_BY_INSERT(event))
-		return "INSERT";
-	if (TRIGGER_FIRED_BY_UPDATE(event))
-		return "UPDATE";
-	return TRIGGER_FIRED_BY_DELETE(event) ? "DELETE" : "TRUNCATE";
-}
-
-/* way_instead says what to do instead of changing a table. */
-static const char *
-way_instead(Relation relation)
-{
-	if (f6_is_relation(relation, F6_EVENT))
-		return "Append a correction that references the event.";
-	if (f6_is_relation(relation, F6_EVENT_TYPE))
-		return "Register a new version of the event type.";
-	if (f6_is_relation(relation, F6_ZONE))
-		return "A zone stays, because its events do.";
-	return "f6 keeps this table: append to f6.event.";
-}
-
-/* f6_forbid_change is the trigger that refuses a change; a dump's rows may be inserted. */
-Datum
-f6_forbid_change(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		!f6_is_own(trigger->tg_relation))
-		refuse_protocol("f6_forbid_change");
-	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !f6_is_restoring(trigger->tg_relation))
-		ereport(ERROR, (errcode(F6_ERR_FORBIDDEN_CHANGE),
-						errmsg("%s is not allowed on %s.%s", forbidden_operation(trigger->tg_event),
-							   F6_SCHEMA, RelationGetRelationName(trigger->tg_relation)),
-						errhint("%s", way_instead(trigger->tg_relation))));
-	return PointerGetDatum(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ? trigger->tg_trigtuple : NULL);
-}
-
-/* f6_registry_changed is the trigger that tells every session to forget what it knows of a table. */
-Datum
-f6_registry_changed(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		!f6_is_own(trigger->tg_relation))
-		refuse_protocol("f6_registry_changed");
-	CacheInvalidateRelcache(trigger->tg_relation);
 	return PointerGetDatum(NULL);
 }

@@ -350,9 +350,7 @@ f6_event_type_before_insert(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
 		!f6_is_relation(trigger->tg_relation, F6_EVENT_TYPE))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("function \"f6_event_type_before_insert\" was not called as the "
-							   "trigger of f6.event_type")));
+		f6_refuse_protocol("f6_event_type_before_insert");
 	descriptor = RelationGetDescr(trigger->tg_relation);
 	if (!f6_is_restoring(trigger->tg_relation))
 	{

@@ -64,6 +64,14 @@ f6_is_own(Relation relation)
 	return RelationGetNamespace(relation) == get_namespace_oid(F6_SCHEMA, false);
 }
 
+/* f6_refuse_protocol raises the error for a trigger function that is called in another way than f6's own triggers do. */
+void
+f6_refuse_protocol(const char *function)
+{
+	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					errmsg("function \"%s\" was not called as a trigger of f6", function)));
+}
+
 /* f6_may_read tells whether the caller may see every row and column of a relation. */
 bool
 f6_may_read(Relation relation)

@@ -83,6 +83,7 @@ typedef enum f6_event_kind
 extern Oid f6_relation_oid(const char *name);
 extern bool f6_is_relation(Relation relation, const char *name);
 extern bool f6_is_own(Relation relation);
+extern void f6_refuse_protocol(const char *function);
 extern bool f6_may_read(Relation relation);
 extern bool f6_is_restoring(Relation relation);
 extern Oid f6_event_kind_oid(f6_event_kind kind);

@@ -179,11 +179,7 @@ f6_zone_before_change(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
 		!f6_is_relation(trigger->tg_relation, F6_ZONE))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-			 errmsg(
-				 "function \"f6_zone_before_change\" was not called as the trigger of f6.zone")));
+		f6_refuse_protocol("f6_zone_before_change");
 	descriptor = RelationGetDescr(trigger->tg_relation);
 	before = DatumGetInt32(heap_getattr(trigger->tg_trigtuple, F6_ZONE_ID, descriptor, &isnull));
 	after = DatumGetInt32(heap_getattr(trigger->tg_newtuple, F6_ZONE_ID, descriptor, &isnull));
