@@ -43,6 +43,16 @@ check_complete(Relation event, const f6_event_row *row)
 	}
 }
 
+/* check_whole refuses rows that come in through a partitioned table: no statement on f6.event would link them. */
+static void
+check_whole(Relation event)
+{
+	if (event->rd_rel->relispartition)
+		ereport(ERROR,
+				(errcode(F6_ERR_FORBIDDEN_CHANGE), errmsg("f6.event must not be a partition"),
+				 errhint("Detach it from the partitioned table.")));
+}
+
 /* f6_event_before_insert is the trigger that completes and checks an event; one that is in the log already is left out. */
 Datum
 f6_event_before_insert(PG_FUNCTION_ARGS)
@@ -57,6 +67,7 @@ f6_event_before_insert(PG_FUNCTION_ARGS)
 		!f6_is_relation(trigger->tg_relation, F6_EVENT))
 		f6_refuse_protocol("f6_event_before_insert");
 
+	check_whole(trigger->tg_relation);
 	f6_event_deform(trigger->tg_relation, trigger->tg_trigtuple, &row);
 	if (f6_is_restoring(trigger->tg_relation))
 	{

@@ -206,6 +206,9 @@ static const char *const category_names[][2] = {
 /* What \s means to ECMA-262 beyond ASCII, for use within a class. */
 #define F6_PATTERN_SPACES "\\s\\p{Zs}\\u{feff}\\u{2028}\\u{2029}"
 
+/* What a dot means to ECMA-262: all but four line terminators, of which PCRE2 takes two. */
+#define F6_PATTERN_ANY "[^\\n\\r\\u{2028}\\u{2029}]"
+
 /* The letters that may follow a backslash; PCRE2 gives more of them a meaning of its own. */
 #define F6_PATTERN_ESCAPES "dDwWsSbBtnvfrcxupPk"
 
@@ -342,7 +345,10 @@ translate_pattern(const char *text, int length, char **problem)
 			appendStringInfoChar(&result, '\\');
 		else if (*at == '[' || *at == ']')
 			in_class = *at == '[';
-		appendStringInfoChar(&result, *at);
+		if (!in_class && *at == '.')
+			appendStringInfoString(&result, F6_PATTERN_ANY);
+		else
+			appendStringInfoChar(&result, *at);
 		previous = *at++;
 	}
 	return result.data;

@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(57);
+select plan(58);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -208,6 +208,11 @@ select is(detail_of($$select f6_append('Note', array[object('b')], 'null', event
 reset role;
 
 select ok(links_agree(), 'the link tables agree with the log');
+create table whole (like f6.event) partition by list (event_type);
+alter table whole attach partition f6.event default;
+select throws_ok($$insert into whole (event_type, object_ids, event_data) values ('Note', array[object('x')], '{}')$$,
+    '55000', null, 'no event comes in through a partitioned table, where nothing would link it');
+alter table whole detach partition f6.event;
 alter type f6.appended add attribute more text;
 select throws_ok($$select f6_append('Note', array[object('x')], '{}')$$, '42804', null, 'a changed result type is refused');
 select throws_ok($$select f6_append('{"event_type": "Note", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {}}')$$,

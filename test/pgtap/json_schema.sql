@@ -116,6 +116,9 @@ select throws_ok($$ select f6_validate('{"uniqueItems": true}', jsonb_build_arra
 select throws_ok($$ select f6_validate(schema, '1') from deep $$, '54001', null, 'so is a schema that is too deep');
 reset max_stack_depth;
 
+select results_eq($$select f6_validate('{"pattern": "^.$"}', to_jsonb(c)) from unnest(array['a', E'\U0001F600', E'\u2028', E'\u2029', E'\n', E'\r', '.'])
+    with ordinality as t (c, n) order by n$$, array[true, true, false, false, false, false, true], 'a dot is any character but a line terminator');
+
 -- What a match has needed is kept once for the session, not with each schema.
 select f6_register_event_type('Worded', '1', '{"properties": {"text": {"pattern": "^([a-z]+ ?)*$"}}}');
 select lives_ok($$select f6_append('Worded', array[f6_object_id('t', '1')], jsonb_build_object('text', repeat('a ', 4000)))$$,
