@@ -201,6 +201,14 @@ f6_jsonb_get_element(const JsonbValue *array, int index, JsonbValue *value)
 	return true;
 }
 
+/* Orders two numbers. */
+int
+f6_jsonb_compare_numbers(Numeric left, Numeric right)
+{
+	return DatumGetInt32(
+		DirectFunctionCall2(numeric_cmp, NumericGetDatum(left), NumericGetDatum(right)));
+}
+
 /* Orders two keys as jsonb does: the shorter first, then by bytes. */
 int
 f6_jsonb_compare_keys(const char *left, int left_length, const char *right, int right_length)
@@ -294,9 +302,7 @@ f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right)
 		case jbvBool:
 			return (int) left->val.boolean - (int) right->val.boolean;
 		case jbvNumeric:
-			return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
-													 NumericGetDatum(left->val.numeric),
-													 NumericGetDatum(right->val.numeric)));
+			return f6_jsonb_compare_numbers(left->val.numeric, right->val.numeric);
 		case jbvString:
 			return f6_jsonb_compare_keys(left->val.string.val, left->val.string.len,
 										 right->val.string.val, right->val.string.len);

@@ -55,6 +55,7 @@ extern void f6_jsonb_array_begin(f6_jsonb_array_walk *walk, const JsonbValue *ar
 extern bool f6_jsonb_array_next(f6_jsonb_array_walk *walk, JsonbValue *element);
 extern bool f6_jsonb_get(const JsonbValue *object, const char *key, int length, JsonbValue *value);
 extern bool f6_jsonb_get_element(const JsonbValue *array, int index, JsonbValue *value);
+extern int f6_jsonb_compare_numbers(Numeric left, Numeric right);
 extern int f6_jsonb_compare_keys(const char *left, int left_length, const char *right,
 								 int right_length);
 extern int f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right);

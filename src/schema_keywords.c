@@ -80,14 +80,6 @@ require_number(const f6_jsonb_path *path, const JsonbValue *value)
 		refuse_value(path, "a number", value);
 }
 
-/* Orders two numbers. */
-static int
-compare_numbers(Numeric left, Numeric right)
-{
-	return DatumGetInt32(
-		DirectFunctionCall2(numeric_cmp, NumericGetDatum(left), NumericGetDatum(right)));
-}
-
 /* Returns the value as a size; larger ones than any jsonb has become F6_NO_LIMIT. */
 static uint32
 size_value(const f6_jsonb_path *path, const JsonbValue *value)
@@ -96,9 +88,9 @@ size_value(const f6_jsonb_path *path, const JsonbValue *value)
 
 	if (value->type != jbvNumeric || !f6_jsonb_number_is_integer(number))
 		refuse_value(path, "a non-negative integer", value);
-	if (compare_numbers(number, int64_to_numeric(0)) < 0)
+	if (f6_jsonb_compare_numbers(number, int64_to_numeric(0)) < 0)
 		f6_schema_invalid(path, "a non-negative integer", "a negative one");
-	if (compare_numbers(number, int64_to_numeric(F6_NO_LIMIT)) >= 0)
+	if (f6_jsonb_compare_numbers(number, int64_to_numeric(F6_NO_LIMIT)) >= 0)
 		return F6_NO_LIMIT;
 	return (uint32) DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(number)));
 }
@@ -332,7 +324,7 @@ decimals_of_power(Numeric number)
 	Datum power = DirectFunctionCall3(numeric_in, CStringGetDatum(psprintf("1e-%d", scale)),
 									  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 
-	return compare_numbers(number, DatumGetNumeric(power)) == 0 ? scale : -1;
+	return f6_jsonb_compare_numbers(number, DatumGetNumeric(power)) == 0 ? scale : -1;
 }
 
 /* Compiles multipleOf. */
@@ -345,7 +337,7 @@ compile_multiple_of(f6_builder *builder, const f6_keyword *keyword, const f6_jso
 	require_number(path, value);
 	divisor->number = value->val.numeric;
 	divisor->zero = int64_to_numeric(0);
-	if (compare_numbers(divisor->number, divisor->zero) <= 0)
+	if (f6_jsonb_compare_numbers(divisor->number, divisor->zero) <= 0)
 		f6_schema_invalid(path, "a number greater than 0", "one that isn't");
 	divisor->decimals = decimals_of_power(divisor->number);
 	f6_builder_add(builder, F6_OP_MULTIPLE_OF, keyword->applies, keyword->name)->as.divisor =

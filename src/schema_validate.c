@@ -128,14 +128,6 @@ check_values(const f6_values *values, const JsonbValue *value)
 	return false;
 }
 
-/* Orders two numbers. */
-static int
-compare_numbers(Numeric left, Numeric right)
-{
-	return DatumGetInt32(
-		DirectFunctionCall2(numeric_cmp, NumericGetDatum(left), NumericGetDatum(right)));
-}
-
 /* Checks multipleOf, exactly. */
 static bool
 check_multiple(const f6_divisor *divisor, Numeric number)
@@ -149,7 +141,7 @@ check_multiple(const f6_divisor *divisor, Numeric number)
 
 	remainder = DatumGetNumeric(DirectFunctionCall2(numeric_mod, NumericGetDatum(number),
 													NumericGetDatum(divisor->number)));
-	is_multiple = compare_numbers(remainder, divisor->zero) == 0;
+	is_multiple = f6_jsonb_compare_numbers(remainder, divisor->zero) == 0;
 	pfree(remainder);
 	return is_multiple;
 }
@@ -253,13 +245,13 @@ check_assertion(const f6_op *op, const JsonbValue *value)
 		case F6_OP_ENUM:
 			return check_values(op->as.values, value);
 		case F6_OP_MINIMUM:
-			return compare_numbers(value->val.numeric, op->as.number) >= 0;
+			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) >= 0;
 		case F6_OP_MAXIMUM:
-			return compare_numbers(value->val.numeric, op->as.number) <= 0;
+			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) <= 0;
 		case F6_OP_EXCLUSIVE_MINIMUM:
-			return compare_numbers(value->val.numeric, op->as.number) > 0;
+			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) > 0;
 		case F6_OP_EXCLUSIVE_MAXIMUM:
-			return compare_numbers(value->val.numeric, op->as.number) < 0;
+			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) < 0;
 		case F6_OP_MULTIPLE_OF:
 			return check_multiple(op->as.divisor, value->val.numeric);
 		case F6_OP_MIN_LENGTH:
