@@ -1,0 +1,1 @@
+select f6_state_asof(:object::uuid, legal => :legal::boolean);

@@ -1,0 +1,1 @@
+select count(*) filter (where data ? 'street') from bench.typical;

@@ -1,0 +1,1 @@
+select count(*) filter (where data is not null) from bench.typical;
