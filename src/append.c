@@ -138,18 +138,19 @@ has_created_at(const f6_event_row *rows, int count)
 	return false;
 }
 
-/* find_appended returns an event that the log holds already. */
+/* find_appended returns what the log holds already of an event that was not inserted; other content is an error. */
 static appended_event
-find_appended(Relation event, Datum id)
+find_appended(Relation event, const f6_event_row *row)
 {
+	Datum id = f6_event_value(row, F6_EVENT_ID);
 	appended_event found;
 	f6_event_row stored;
 
-	if (!f6_event_find(event, id, &stored))
+	if (!f6_event_find_same(event, row, &stored))
 		ereport(ERROR,
 				(errcode(F6_ERR_FORBIDDEN_CHANGE), errmsg("an event was not inserted"),
 				 errdetail("A trigger or rule on f6.event, other than f6's own, left out event %s.",
-						   DatumGetCString(DirectFunctionCall1(uuid_out, id))),
+						   f6_uuid_text(DatumGetUUIDP(id))),
 				 errhint("An append is all or nothing: let the trigger raise an error instead.")));
 	found.id = id;
 	found.position = DatumGetInt64(f6_event_value(&stored, F6_EVENT_POSITION_COLUMN));
@@ -269,7 +270,7 @@ insert_events(Relation event, f6_event_row *rows, int count)
 		if (inserted_event(next, id, &result[i]))
 			next++;
 		else
-			result[i] = find_appended(event, id);
+			result[i] = find_appended(event, &rows[i]);
 	}
 	SPI_finish();
 	return result;

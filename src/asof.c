@@ -480,7 +480,7 @@ meet_row(TupleTableSlot *slot, DestReceiver *self)
 		meet_claim(resolving, &event, own);
 	else if (event.kind == resolving->correction_kind)
 		meet_correction(resolving, &event, own);
-	else
+	else if (f6_event_kind_of(event.kind) == F6_VALIDATION)
 		meet_validation(resolving, &event, own);
 
 	MemoryContextSwitchTo(caller);

@@ -165,40 +165,6 @@ first_difference(Relation event, const f6_event_row *given, const f6_event_row *
 	return 0;
 }
 
-/* refuse_duplicate raises the error for an id that an event with other content has; who may not read it learns no more. */
-static void
-refuse_duplicate(Relation event, const f6_event_row *stored, int column)
-{
-	Datum id = DirectFunctionCall1(uuid_out, f6_event_value(stored, F6_EVENT_ID));
-
-	ereport(ERROR,
-			(errcode(F6_ERR_DUPLICATE_ID),
-			 errmsg("an event with this id exists, with other content"),
-			 f6_may_read(event)
-				 ? errdetail("Event %s, at position " INT64_FORMAT ", differs in column \"%s\".",
-							 DatumGetCString(id),
-							 DatumGetInt64(f6_event_value(stored, F6_EVENT_POSITION_COLUMN)),
-							 NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname))
-				 : errdetail("Event %s.", DatumGetCString(id)),
-			 errhint("An append is repeated with the same content, or made with another id.")));
-}
-
-/* is_appended tells whether the event is in the log already; another event with its id is an error. */
-static bool
-is_appended(Relation event, const f6_event_row *row)
-{
-	f6_event_row stored;
-	int column;
-
-	if (!f6_event_has(row, F6_EVENT_ID) ||
-		!f6_event_find(event, f6_event_value(row, F6_EVENT_ID), &stored))
-		return false;
-	column = first_difference(event, row, &stored);
-	if (column != 0)
-		refuse_duplicate(event, &stored, column);
-	return true;
-}
-
 /* complete_kind makes a claim of an event that does not say what it is, and returns the kind. */
 static f6_event_kind
 complete_kind(f6_event_row *row)
@@ -246,6 +212,61 @@ complete_reference(f6_event_row *row)
 	if (f6_event_has(row, F6_EVENT_REFERENCE) &&
 		ARR_NDIM(DatumGetArrayTypeP(f6_event_value(row, F6_EVENT_REFERENCE))) == 0)
 		row->nulls[F6_EVENT_REFERENCE - 1] = true;
+}
+
+/* complete_content brings what an event says into the one form in which it is compared and stored, and returns its kind. */
+static f6_event_kind
+complete_content(f6_event_row *row)
+{
+	f6_event_kind kind = complete_kind(row);
+
+	complete_data(row, kind);
+	complete_reference(row);
+	count_from_one(row, F6_EVENT_OBJECT_IDS);
+	count_from_one(row, F6_EVENT_REFERENCE);
+	return kind;
+}
+
+/* refuse_duplicate raises the error for an id that an event with other content has; who may not read it learns no more. */
+static void
+refuse_duplicate(Relation event, const f6_event_row *stored, int column)
+{
+	const char *id = f6_uuid_text(DatumGetUUIDP(f6_event_value(stored, F6_EVENT_ID)));
+
+	ereport(ERROR,
+			(errcode(F6_ERR_DUPLICATE_ID),
+			 errmsg("an event with this id exists, with other content"),
+			 f6_may_read(event)
+				 ? errdetail("Event %s, at position " INT64_FORMAT ", differs in column \"%s\".",
+							 id, DatumGetInt64(f6_event_value(stored, F6_EVENT_POSITION_COLUMN)),
+							 NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname))
+				 : errdetail("Event %s.", id),
+			 errhint("An append is repeated with the same content, or made with another id.")));
+}
+
+/* find_same reads the event in the log that has the id of a given one, if there is one; other content is an error. */
+static bool
+find_same(Relation event, const f6_event_row *given, f6_event_row *stored)
+{
+	int column;
+
+	if (!f6_event_has(given, F6_EVENT_ID) ||
+		!f6_event_find(event, f6_event_value(given, F6_EVENT_ID), stored))
+		return false;
+	column = first_difference(event, given, stored);
+	if (column != 0)
+		refuse_duplicate(event, stored, column);
+	return true;
+}
+
+/* f6_event_find_same reads the event in the log that a given one repeats, if there is one; other content is an error. */
+bool
+f6_event_find_same(Relation event, const f6_event_row *given, f6_event_row *stored)
+{
+	f6_event_row completed = *given;
+
+	(void) complete_content(&completed);
+	return find_same(event, &completed, stored);
 }
 
 /* complete_zone puts an event into the session's zone, or checks that the zone it names exists. */
@@ -524,6 +545,7 @@ bool
 f6_event_complete(Relation event, f6_event_row *row)
 {
 	bool imported = f6_event_has(row, F6_EVENT_CREATED_AT);
+	f6_event_row stored;
 	f6_event_kind kind;
 	f6_basis basis;
 
@@ -532,12 +554,8 @@ f6_event_complete(Relation event, f6_event_row *row)
 		f6_event_check_importer();
 	if (!f6_event_has(row, F6_EVENT_EVENT_TYPE))
 		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("event_type must not be NULL")));
-	kind = complete_kind(row);
-	complete_data(row, kind);
-	complete_reference(row);
-	count_from_one(row, F6_EVENT_OBJECT_IDS);
-	count_from_one(row, F6_EVENT_REFERENCE);
-	if (is_appended(event, row))
+	kind = complete_content(row);
+	if (find_same(event, row, &stored))
 		return false;
 
 	complete_zone(row);

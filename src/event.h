@@ -43,6 +43,7 @@ extern void f6_event_deform(Relation event, HeapTuple tuple, f6_event_row *row);
 extern HeapTuple f6_event_form(Relation event, HeapTuple other_columns, const f6_event_row *row);
 extern bool f6_event_complete(Relation event, f6_event_row *row);
 extern bool f6_event_find(Relation event, Datum id, f6_event_row *row);
+extern bool f6_event_find_same(Relation event, const f6_event_row *given, f6_event_row *stored);
 extern bool f6_event_is_generated(int column);
 extern void f6_event_refuse_generated(const char *column);
 extern void f6_event_check_importer(void);

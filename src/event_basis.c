@@ -33,11 +33,9 @@ f6_basis_read(Relation event, const f6_event_row *row, f6_basis *basis)
 	f6_uuids_read(f6_event_value(row, F6_EVENT_REFERENCE), "event_reference", &references);
 	twice = f6_uuids_duplicate(&references);
 	if (twice != NULL)
-		ereport(ERROR,
-				(errcode(F6_ERR_BAD_ARGUMENT),
-				 errmsg("event_reference must not contain duplicates"),
-				 errdetail("%s occurs more than once.",
-						   DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(twice))))));
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
+						errmsg("event_reference must not contain duplicates"),
+						errdetail("%s occurs more than once.", f6_uuid_text(twice))));
 
 	basis->events = palloc_extended(sizeof(f6_event_row) * references.count, MCXT_ALLOC_HUGE);
 	missing.count = 0;
@@ -180,6 +178,5 @@ f6_objects_check(const f6_event_row *row)
 	if (twice != NULL)
 		ereport(ERROR,
 				(errcode(F6_ERR_BAD_ARGUMENT), errmsg("object_ids must not contain duplicates"),
-				 errdetail("%s occurs more than once.",
-						   DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(twice))))));
+				 errdetail("%s occurs more than once.", f6_uuid_text(twice))));
 }

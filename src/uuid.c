@@ -83,6 +83,13 @@ f6_uuid_new(void)
 
 #endif
 
+/* f6_uuid_text returns a UUID as text, for messages. */
+char *
+f6_uuid_text(const pg_uuid_t *uuid)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
+}
+
 /* f6_uuid_compare orders UUIDs by their bytes, for qsort and bsearch. */
 int
 f6_uuid_compare(const void *a, const void *b)

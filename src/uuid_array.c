@@ -69,8 +69,6 @@ f6_uuids_text(const f6_uuids *uuids)
 
 	initStringInfo(&list);
 	for (int i = 0; i < uuids->count; i++)
-		appendStringInfo(
-			&list, "%s%s", i == 0 ? "" : ", ",
-			DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuids->ids[i]))));
+		appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", f6_uuid_text(&uuids->ids[i]));
 	return list.data;
 }

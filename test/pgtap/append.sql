@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(58);
+select plan(60);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -208,6 +208,14 @@ select is(detail_of($$select f6_append('Note', array[object('b')], 'null', event
 reset role;
 
 select ok(links_agree(), 'the link tables agree with the log');
+-- a trigger of somebody else's that leaves events out
+create function leave_out() returns trigger language plpgsql as 'begin return null; end';
+create trigger leave_out before insert on f6.event for each row execute function leave_out();
+select throws_ok($$select f6_append('Note', array[object('a'), object('b')], '{"text": "none"}',
+    id => '00000000-0000-0000-0000-0000000000a1')$$, '23505', null, 'what was left out is not taken for another event with its id');
+select results_eq($$execute again('{"text": "all"}')$$,
+    $$select "position" from f6.event where id = '00000000-0000-0000-0000-0000000000a1'$$, 'but for the same event');
+drop trigger leave_out on f6.event;
 create table whole (like f6.event) partition by list (event_type);
 alter table whole attach partition f6.event default;
 select throws_ok($$insert into whole (event_type, object_ids, event_data) values ('Note', array[object('x')], '{}')$$,
