@@ -204,7 +204,7 @@ compile_schema(registry_type *entry, registry_version *version)
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 schema", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	f6_program *program = f6_schema_compile(version->schema);
+	f6_program *program = f6_schema_compile(version->schema, true);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextSetParent(context, entry->context);
@@ -335,7 +335,7 @@ check_schema(HeapTuple row, TupleDesc descriptor)
 	if (isnull)
 		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("schema must not be NULL"),
 						errhint("The schema 'true' accepts every event.")));
-	f6_schema_compile(DatumGetJsonbP(schema));
+	f6_schema_compile(DatumGetJsonbP(schema), true);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }

@@ -452,14 +452,16 @@ compiler_begin(f6_compiler *compiler, Jsonb *document)
 
 /*
  * Compiles a schema in the current memory context.  Raises 22023 for a schema that is not valid under
- * draft 2020-12, and 0A000 for one that restricts in a way that f6 doesn't know.
+ * draft 2020-12, and 0A000 for one that restricts in a way that f6 doesn't know.  The keyword format asserts where the
+ * caller says so; else it is an annotation.
  */
 f6_program *
-f6_schema_compile(Jsonb *document)
+f6_schema_compile(Jsonb *document, bool assert_format)
 {
 	f6_compiler compiler;
 
 	compiler_begin(&compiler, document);
+	compiler.assert_format = assert_format;
 	compiler.program->root = f6_compile_subschema(&compiler, &compiler.root, NULL, "false");
 	refuse_endless_references(&compiler);
 	hash_destroy(compiler.compiled);

@@ -9,6 +9,6 @@
 
 typedef struct f6_program f6_program;
 
-extern f6_program *f6_schema_compile(Jsonb *document);
+extern f6_program *f6_schema_compile(Jsonb *document, bool assert_format);
 
 #endif /* F6_SCHEMA_COMPILE_H */

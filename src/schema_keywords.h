@@ -18,6 +18,7 @@ typedef struct f6_compiler
 	JsonbValue root;
 	const char *base; /* the document's own URI, or NULL */
 	int base_length;
+	bool assert_format;
 	HTAB *compiled; /* node by subschema */
 	f6_pattern_set *patterns;
 	f6_program *program;

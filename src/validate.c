@@ -57,7 +57,7 @@ create_cache(FmgrInfo *call_site, struct varlena *schema)
 
 	schema = pg_detoast_datum(schema);
 	MemoryContextSwitchTo(context);
-	cache->program = f6_schema_compile((Jsonb *) schema);
+	cache->program = f6_schema_compile((Jsonb *) schema, false);
 	MemoryContextSwitchTo(caller);
 
 	MemoryContextSetParent(context, call_site->fn_mcxt);
@@ -118,7 +118,7 @@ f6_validation_errors(PG_FUNCTION_ARGS)
 	ListCell *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
-	program = f6_schema_compile(PG_GETARG_JSONB_P(0));
+	program = f6_schema_compile(PG_GETARG_JSONB_P(0), false);
 	f6_jsonb_root(PG_GETARG_JSONB_P(1), &instance);
 	if (f6_schema_accepts(program, &instance))
 		return (Datum) 0;
