@@ -7,10 +7,18 @@ MODULE_big = f6
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time uri \
-	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
+	metaschema schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init
+
+# The schemas of JSON Schema itself, by the paths of their URIs; the text is in src/metaschema/.
+METASCHEMAS = \
+	draft-04/schema draft-06/schema draft-07/schema \
+	$(addprefix draft/2019-09/, schema $(addprefix meta/, \
+		core applicator validation meta-data format content)) \
+	$(addprefix draft/2020-12/, schema $(addprefix meta/, \
+		core applicator unevaluated validation meta-data format-annotation format-assertion content))
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
@@ -24,7 +32,7 @@ ISOLATION = append-same-id append-order register-type
 
 OBJS = $(SOURCES:%=src/%.o)
 DATA_built = sql/f6--$(EXTVERSION).sql
-EXTRA_CLEAN = .built-for $(DATA_built).new
+EXTRA_CLEAN = .built-for $(DATA_built).new src/metaschema.inc src/metaschema.inc.new
 
 REGRESS_OPTS = --inputdir=test --load-extension=f6
 ISOLATION_OPTS = --inputdir=test --load-extension=f6
@@ -61,6 +69,7 @@ include $(PGXS)
 # PGXS tracks no headers: any change of one rebuilds everything, which takes seconds.  So does a
 # build for another server than the last.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) Makefile .built-for
+src/metaschema.o src/metaschema.bc: src/metaschema.inc
 
 .PHONY: FORCE
 .built-for: FORCE
@@ -88,6 +97,15 @@ endif
 $(DATA_built): $(SQL_PARTS:%=sql/%.sql) Makefile
 	@printf '%s\n' '\echo Use "CREATE EXTENSION f6" to load this file. \quit' >$@.new
 	awk 'FNR == 1 { printf "\n-- %s\n\n", FILENAME } { print }' $(filter %.sql,$^) >>$@.new
+	@mv $@.new $@
+
+# Each document becomes a path and a string literal of C.
+src/metaschema.inc: $(METASCHEMAS:%=src/metaschema/%.json) Makefile
+	@for path in $(METASCHEMAS); do \
+		echo "{ \"$$path\","; \
+		sed -e 's/["\\]/\\&/g' -e 's/.*/"&"/' src/metaschema/$$path.json || exit 1; \
+		echo '},'; \
+	done >$@.new
 	@mv $@.new $@
 
 # The targets below run make anew after `deps`, because only then is there a PGXS to read.
