@@ -7,7 +7,8 @@ MODULE_big = f6
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time uri \
-	metaschema schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
+	metaschema schema_document schema_dialect schema_resource schema_pattern schema_assertions schema_applicators \
+	schema_keywords schema_compile schema_failure schema_assert schema_validate schema_cache event_type zone guard \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init

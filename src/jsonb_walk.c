@@ -524,6 +524,12 @@ append_step(StringInfo text, const f6_jsonb_path *step)
 {
 	int i;
 
+	if (step->index == F6_PATH_DOCUMENT)
+	{
+		appendBinaryStringInfo(text, step->name, step->length);
+		appendStringInfoChar(text, '#');
+		return;
+	}
 	appendStringInfoChar(text, '/');
 	if (step->name == NULL)
 	{

@@ -34,8 +34,10 @@ typedef struct f6_jsonb_array_walk
 /*
  * A place in a document, as a chain from the place to the root; NULL is the root.  A step is a member's
  * name, or an element's index when the name is NULL.  The chain costs nothing until someone asks for
- * its text.
+ * its text.  A first step with the index F6_PATH_DOCUMENT names the document that the place is in.
  */
+#define F6_PATH_DOCUMENT (-2)
+
 typedef struct f6_jsonb_path
 {
 	const struct f6_jsonb_path *parent;

@@ -2,9 +2,10 @@
  * schema_compile.c
  *		Compiling a JSON Schema: subschemas, references, and what makes a schema invalid.
  *
- * The schema is read from its binary jsonb, where numbers are exact.  Everything lives in the memory
- * context that is current when compilation starts, whether it succeeds or not: there is nothing else to
- * free.
+ * The schema is read from its binary jsonb, where numbers are exact.  First its resources are indexed
+ * (schema_resource.c), then its subschemas are compiled, and what they refer to in other documents.
+ * Everything lives in the memory context that is current when compilation starts, whether it succeeds or
+ * not: there is nothing else to free.
  */
 #include "postgres.h"
 
@@ -17,7 +18,10 @@
 #include "f6.h"
 #include "errors.h"
 #include "schema_compile.h"
+#include "schema_document.h"
 #include "schema_keywords.h"
+#include "schema_validate.h"
+#include "uri.h"
 
 /* A subschema that was met, by the place of its object in the document. */
 typedef struct f6_compiled
@@ -63,7 +67,7 @@ quoted_path(const f6_jsonb_path *path)
 	return quoted.data;
 }
 
-/* Raises the error for a schema that draft 2020-12 doesn't allow. */
+/* Raises the error for a schema that its draft doesn't allow. */
 void
 f6_schema_invalid(const f6_jsonb_path *path, const char *expected, const char *found)
 {
@@ -72,12 +76,22 @@ f6_schema_invalid(const f6_jsonb_path *path, const char *expected, const char *f
 			 errdetail("At %s: expected %s, found %s.", quoted_path(path), expected, found)));
 }
 
-/* Raises the error for a schema that f6 can't check yet: it never ignores what restricts. */
+/* Raises the error for a schema that f6 can't honour: it never ignores what restricts. */
 void
 f6_schema_unsupported(const f6_jsonb_path *path, const char *what)
 {
 	ereport(ERROR, (errcode(F6_ERR_UNSUPPORTED), errmsg("JSON Schema %s is not supported", what),
 					errdetail("It is at %s.", quoted_path(path))));
+}
+
+/* Raises the error for a document that a schema refers to and nobody has registered. */
+void
+f6_schema_unregistered(const f6_jsonb_path *path, const char *uri)
+{
+	ereport(ERROR, (errcode(F6_ERR_UNKNOWN), errmsg("JSON Schema \"%s\" is not registered", uri),
+					errdetail("The schema refers to it at %s.", quoted_path(path)),
+					errhint("Register the document with f6_register_schema: none is fetched from "
+							"the network.")));
 }
 
 /* Creates a path that lives as long as the program; the name is not copied. */
@@ -95,7 +109,8 @@ f6_schema_path(const f6_jsonb_path *parent, const char *name, int length, int in
 
 /* Adds a node that accepts everything. */
 static f6_node_id
-add_node(f6_compiler *compiler, const f6_jsonb_path *path, const char *keyword)
+add_node(f6_compiler *compiler, f6_resource *resource, const f6_jsonb_path *path,
+		 const char *keyword)
 {
 	f6_program *program = compiler->program;
 	f6_node *node;
@@ -110,6 +125,8 @@ add_node(f6_compiler *compiler, const f6_jsonb_path *path, const char *keyword)
 	memset(node, 0, sizeof(f6_node));
 	node->keyword = keyword;
 	node->schema = path;
+	node->resource = resource->number;
+	resource->is_used = true;
 	return program->node_count++;
 }
 
@@ -156,10 +173,24 @@ store_ops(f6_builder *builder)
 	}
 	foreach (cell, builder->ops)
 	{
-		program->ops[program->op_count++] = *(f6_op *) lfirst(cell);
+		const f6_op *op = lfirst(cell);
+
+		node->tracks |=
+			op->code == F6_OP_UNEVALUATED_ITEMS || op->code == F6_OP_UNEVALUATED_PROPERTIES;
+		program->ops[program->op_count++] = *op;
 		pfree(lfirst(cell));
 	}
 	list_free(builder->ops);
+}
+
+/* Tells whether a keyword means nothing because of a $ref beside it: so it was up to draft 7. */
+static bool
+is_hidden(const f6_builder *builder, const f6_keyword *keyword)
+{
+	JsonbValue ref;
+
+	return (builder->resource->dialect.draft & F6_DRAFTS_TO_7) != 0 &&
+		   strcmp(keyword->name, "$ref") != 0 && f6_jsonb_get(&builder->schema, "$ref", 4, &ref);
 }
 
 /* Compiles every keyword of a schema object into its node. */
@@ -173,22 +204,23 @@ compile_keywords(f6_builder *builder)
 	f6_jsonb_object_begin(&walk, &builder->schema);
 	while (f6_jsonb_object_next(&walk, &key, &value))
 	{
-		const f6_keyword *keyword = f6_keyword_find(key.val.string.val, key.val.string.len);
+		const f6_keyword *keyword =
+			f6_keyword_find(key.val.string.val, key.val.string.len, &builder->resource->dialect);
 
 		CHECK_FOR_INTERRUPTS();
-		if (keyword != NULL)
+		if (keyword != NULL && !is_hidden(builder, keyword))
 			keyword->compile(
 				builder, keyword,
 				f6_schema_path(builder->path, key.val.string.val, key.val.string.len, -1), &value);
 	}
-	f6_keywords_finish(builder);
+	f6_applicators_finish(builder);
 	store_ops(builder);
 }
 
 /* Compiles a schema object, once: a second reference to it gives the same node. */
 static f6_node_id
-compile_object(f6_compiler *compiler, const JsonbValue *value, const f6_jsonb_path *path,
-			   const char *keyword)
+compile_object(f6_compiler *compiler, f6_resource *parent, const JsonbValue *value,
+			   const f6_jsonb_path *path, const char *keyword)
 {
 	f6_builder builder = { 0 };
 	f6_compiled *compiled;
@@ -200,35 +232,53 @@ compile_object(f6_compiler *compiler, const JsonbValue *value, const f6_jsonb_pa
 		return compiled->node;
 
 	builder.compiler = compiler;
+	builder.resource = f6_resources_of(compiler->resources, parent, value, path);
 	builder.schema = *value;
 	builder.path = path;
-	builder.node = compiled->node = add_node(compiler, path, keyword);
+	builder.node = compiled->node = add_node(compiler, builder.resource, path, keyword);
 	compile_keywords(&builder);
 	return builder.node;
 }
 
-/* Compiles a subschema, which is an object or a boolean; the keyword is the one that holds it. */
-f6_node_id
-f6_compile_subschema(f6_compiler *compiler, const JsonbValue *value, const f6_jsonb_path *path,
-					 const char *keyword)
+/* Compiles a schema that was found in a resource: an object or a boolean. */
+static f6_node_id
+compile_schema(f6_compiler *compiler, f6_resource *parent, const JsonbValue *value,
+			   const f6_jsonb_path *path, const char *keyword)
 {
 	f6_node_id node;
 
 	check_stack_depth();
 
 	if (f6_jsonb_is_object(value))
-		return compile_object(compiler, value, path, keyword);
+		return compile_object(compiler, parent, value, path, keyword);
 	if (value->type != jbvBool)
 		f6_schema_invalid(path, "a schema (an object or a boolean)", f6_jsonb_type_name(value));
+	if (parent->dialect.draft == F6_DRAFT_4 && strncmp(keyword, "additional", 10) != 0)
+		f6_schema_invalid(path, "a schema (an object)", "a boolean");
 
-	node = add_node(compiler, path, keyword);
+	node = add_node(compiler, parent, path, keyword);
 	compiler->program->nodes[node].is_false = !value->val.boolean;
 	return node;
 }
 
-/* Notes that a node applies another to its own instance. */
-static void
-add_edge(f6_builder *builder, f6_node_id to)
+/* Compiles a subschema; the keyword is the one that holds it. */
+f6_node_id
+f6_compile_subschema(f6_builder *builder, const JsonbValue *value, const f6_jsonb_path *path,
+					 const char *keyword)
+{
+	return compile_schema(builder->compiler, builder->resource, value, path, keyword);
+}
+
+/* Compiles the schema at a place to which a reference leads. */
+f6_node_id
+f6_compile_place(f6_builder *builder, f6_place *place, const char *keyword)
+{
+	return compile_schema(builder->compiler, place->resource, &place->schema, place->path, keyword);
+}
+
+/* Notes that the subschema under construction applies another to its own instance. */
+void
+f6_builder_add_edge(f6_builder *builder, f6_node_id to)
 {
 	f6_edge *edge = palloc(sizeof(f6_edge));
 
@@ -242,9 +292,9 @@ f6_node_id
 f6_compile_in_place(f6_builder *builder, const JsonbValue *value, const f6_jsonb_path *path,
 					const char *keyword)
 {
-	f6_node_id node = f6_compile_subschema(builder->compiler, value, path, keyword);
+	f6_node_id node = f6_compile_subschema(builder, value, path, keyword);
 
-	add_edge(builder, node);
+	f6_builder_add_edge(builder, node);
 	return node;
 }
 
@@ -288,58 +338,137 @@ decode_fragment(const char *fragment, int length)
 	return pg_any_to_server(decoded, to - decoded, PG_UTF8);
 }
 
-/* Returns where in a reference the fragment starts, if the reference stays in this document; else NULL. */
-static const char *
-local_fragment(const f6_compiler *compiler, const char *reference, int length, int *fragment_length)
+/* Finds the place that a JSON Pointer names in a resource, which may lie in a resource within it. */
+static void
+find_pointer(f6_builder *builder, const f6_jsonb_path *path, const char *pointer, f6_place *place)
 {
-	const char *hash = memchr(reference, '#', length);
-	int prefix = hash != NULL ? hash - reference : length;
-
-	if (prefix > 0 &&
-		(prefix != compiler->base_length || memcmp(reference, compiler->base, prefix) != 0))
-		return NULL;
-	*fragment_length = Max(length - prefix - 1, 0);
-	return reference + Min(prefix + 1, length);
-}
-
-/* Compiles the subschema that a $ref names, and returns its node. */
-f6_node_id
-f6_compile_reference(f6_builder *builder, const JsonbValue *value, const f6_jsonb_path *path,
-					 const char *keyword)
-{
-	f6_compiler *compiler = builder->compiler;
-	JsonbValue target = compiler->root;
-	const f6_jsonb_path *target_path = NULL;
-	const char *fragment;
-	const char *pointer;
 	int length;
-	f6_node_id node;
 
-	fragment = local_fragment(compiler, value->val.string.val, value->val.string.len, &length);
-	if (fragment == NULL)
-		f6_schema_unsupported(path, "$ref to another document");
-
-	pointer = decode_fragment(fragment, length);
-	if (pointer != NULL && pointer[0] != '\0' && pointer[0] != '/')
-		f6_schema_unsupported(path, "$ref to an anchor");
-	if (pointer == NULL || !f6_jsonb_pointer_is_valid(pointer))
+	if (!f6_jsonb_pointer_is_valid(pointer))
 		f6_schema_invalid(path, "a JSON Pointer as the fragment", "another text");
-
 	while (*pointer != '\0')
 	{
 		JsonbValue child;
 		const char *token = f6_jsonb_pointer_token(&pointer, &length);
 
-		if (!f6_jsonb_step(&target, token, length, &child))
-			f6_schema_invalid(path, "a reference to a schema of this document",
+		if (!f6_jsonb_step(&place->schema, token, length, &child))
+			f6_schema_invalid(path, "a reference to a schema of the document",
 							  "one that leads nowhere");
-		target_path = f6_schema_path(target_path, token, length, -1);
-		target = child;
+		place->path = f6_schema_path(place->path, token, length, -1);
+		place->schema = child;
+		place->resource =
+			f6_resources_enclosing(builder->compiler->resources, place->resource, &child);
 	}
+}
 
-	node = f6_compile_subschema(compiler, &target, target_path, keyword);
-	add_edge(builder, node);
-	return node;
+/*
+ * Finds the schema to which a reference leads, and the anchor by which it does, if there is one (that
+ * without a name is $recursiveAnchor).  Returns false where the document is absent, and may be.
+ */
+bool
+f6_find_reference(f6_builder *builder, const JsonbValue *value, const f6_jsonb_path *path,
+				  f6_place *place, const f6_anchor **anchor)
+{
+	f6_resources *resources = builder->compiler->resources;
+	char *uri =
+		f6_uri_resolve(builder->resource->uri, value->val.string.val, value->val.string.len);
+	char *document = f6_uri_without_fragment(uri);
+	const char *fragment = f6_uri_fragment(uri);
+
+	*anchor = NULL;
+	place->resource = f6_resources_find(resources, document, &builder->resource->dialect);
+	if (place->resource == NULL && builder->compiler->tolerates_absence)
+		return false;
+	if (place->resource == NULL)
+		f6_schema_unregistered(path, document);
+	place->schema = place->resource->schema;
+	place->path = place->resource->path;
+
+	fragment = fragment != NULL ? decode_fragment(fragment, strlen(fragment)) : "";
+	if (fragment == NULL)
+		f6_schema_invalid(path, "a fragment of UTF-8, percent-encoded", "another text");
+	if (*fragment != '/')
+		*anchor = f6_resources_find_anchor(resources, place->resource, fragment);
+	if (*anchor != NULL)
+		*place = (*anchor)->place;
+	else if (*fragment != '\0' && *fragment != '/')
+		f6_schema_invalid(path, "a reference to an anchor of the document",
+						  "one that leads nowhere");
+	else
+		find_pointer(builder, path, fragment, place);
+	return true;
+}
+
+/* Returns the number by which the program knows the dynamic anchors of a name. */
+uint32
+f6_dynamic_anchor_number(f6_compiler *compiler, const char *name)
+{
+	ListCell *cell;
+
+	foreach (cell, compiler->anchors)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return foreach_current_index(cell);
+	}
+	compiler->anchors = lappend(compiler->anchors, (void *) name);
+	return list_length(compiler->anchors) - 1;
+}
+
+/* Returns a resource's dynamic anchor of a name, or NULL. */
+static f6_anchor *
+dynamic_anchor(const f6_resource *resource, const char *name)
+{
+	ListCell *cell;
+
+	foreach (cell, resource->dynamic_anchors)
+	{
+		f6_anchor *anchor = lfirst(cell);
+
+		if (strcmp(anchor->name, name) == 0)
+			return anchor;
+	}
+	return NULL;
+}
+
+/* Compiles what a dynamic anchor names in a resource that may come to be in the dynamic scope. */
+static f6_node_id
+compile_dynamic_anchor(f6_compiler *compiler, const f6_resource *resource, const char *name)
+{
+	f6_anchor *anchor = resource->is_used ? dynamic_anchor(resource, name) : NULL;
+
+	return anchor == NULL ? F6_NO_NODE
+						  : compile_schema(compiler, anchor->place.resource, &anchor->place.schema,
+										   anchor->place.path, "$dynamicAnchor");
+}
+
+/* Compiles all that dynamic references may lead to; what is compiled may bring further resources. */
+static void
+compile_dynamic_anchors(f6_compiler *compiler)
+{
+	f6_program *program = compiler->program;
+	uint32 nodes;
+	int i;
+	int j;
+
+	if (compiler->anchors == NIL)
+		return;
+	do
+	{
+		nodes = program->node_count;
+		for (i = 0; i < list_length(compiler->resources->all); i++)
+			for (j = 0; j < list_length(compiler->anchors); j++)
+				compile_dynamic_anchor(compiler, list_nth(compiler->resources->all, i),
+									   list_nth(compiler->anchors, j));
+	} while (program->node_count > nodes);
+
+	program->anchor_count = list_length(compiler->anchors);
+	program->dynamic_nodes = palloc_extended((Size) list_length(compiler->resources->all) *
+												 program->anchor_count * sizeof(f6_node_id),
+											 MCXT_ALLOC_HUGE);
+	for (i = 0; i < list_length(compiler->resources->all); i++)
+		for (j = 0; j < list_length(compiler->anchors); j++)
+			program->dynamic_nodes[(Size) i * program->anchor_count + j] = compile_dynamic_anchor(
+				compiler, list_nth(compiler->resources->all, i), list_nth(compiler->anchors, j));
 }
 
 /* Follows a node's edges; raises an error when they lead back to a node that is under way. */
@@ -410,33 +539,26 @@ refuse_endless_references(f6_compiler *compiler)
 	list_free_deep(compiler->edges);
 }
 
-/* Remembers the URI by which the document may refer to itself. */
-static void
-note_base(f6_compiler *compiler)
+/* Returns a copy of the document, however large. */
+static Jsonb *
+copy_document(const Jsonb *document)
 {
-	JsonbValue id;
-	const char *hash;
+	Jsonb *copy = palloc_extended(VARSIZE(document), MCXT_ALLOC_HUGE);
 
-	if (!f6_jsonb_is_object(&compiler->root) || !f6_jsonb_get(&compiler->root, "$id", 3, &id) ||
-		id.type != jbvString || memchr(id.val.string.val, ':', id.val.string.len) == NULL)
-		return;
-	hash = memchr(id.val.string.val, '#', id.val.string.len);
-	compiler->base = id.val.string.val;
-	compiler->base_length = hash != NULL ? hash - id.val.string.val : id.val.string.len;
+	memcpy(copy, document, VARSIZE(document));
+	return copy;
 }
 
 /* Creates the program, and all that compiling it needs, in the current memory context. */
 static void
-compiler_begin(f6_compiler *compiler, Jsonb *document)
+compiler_begin(f6_compiler *compiler, bool assert_format, bool tolerates_absence)
 {
 	HASHCTL control = { 0 };
 
 	memset(compiler, 0, sizeof(f6_compiler));
-	compiler->context = CurrentMemoryContext;
-	compiler->document = palloc_extended(VARSIZE(document), MCXT_ALLOC_HUGE);
-	memcpy(compiler->document, document, VARSIZE(document));
-	f6_jsonb_root(compiler->document, &compiler->root);
-	note_base(compiler);
+	compiler->asserts_format = assert_format;
+	compiler->tolerates_absence = tolerates_absence;
+	compiler->resources = f6_resources_create(tolerates_absence);
 
 	control.keysize = sizeof(JsonbContainer *);
 	control.entrysize = sizeof(f6_compiled);
@@ -448,22 +570,72 @@ compiler_begin(f6_compiler *compiler, Jsonb *document)
 	compiler->program = palloc0(sizeof(f6_program));
 	compiler->program->nodes = palloc(compiler->node_space * sizeof(f6_node));
 	compiler->program->ops = palloc(compiler->op_space * sizeof(f6_op));
+	compiler->program->generation = f6_schema_generation();
+}
+
+/* Raises an error unless the schema is valid under its metaschema, which is a registered document. */
+static void
+check_metaschema(const f6_resource *schema)
+{
+	MemoryContext context;
+	MemoryContext caller;
+	f6_program *metaschema;
+	bool is_registered;
+
+	if (schema->dialect.metaschema == NULL)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "f6 metaschema", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	metaschema =
+		f6_schema_compile(f6_schema_document(schema->dialect.metaschema, &is_registered), false);
+	if (!f6_schema_accepts(metaschema, &schema->schema))
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("invalid JSON Schema"),
+						errdetail("%s", f6_schema_failures_text(metaschema, &schema->schema)),
+						errhint("Its metaschema is \"%s\".", schema->dialect.metaschema)));
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/* Compiles a document that has the URI given, or none (""), in the current memory context. */
+static f6_program *
+compile_document(f6_compiler *compiler, const char *uri, Jsonb *document)
+{
+	f6_program *program = compiler->program;
+	f6_dialect dialect = f6_dialect_newest();
+	f6_resource *root;
+
+	program->document = copy_document(document);
+	root = f6_resources_add_document(compiler->resources, uri, program->document, &dialect, NULL);
+	check_metaschema(root);
+	program->root = compile_schema(compiler, root, &root->schema, NULL, "false");
+	compile_dynamic_anchors(compiler);
+	refuse_endless_references(compiler);
+	program->uses_registry = compiler->resources->uses_registry;
+	hash_destroy(compiler->compiled);
+	f6_resources_forget(compiler->resources);
+	return program;
 }
 
 /*
- * Compiles a schema in the current memory context.  Raises 22023 for a schema that is not valid under
- * draft 2020-12, and 0A000 for one that restricts in a way that f6 doesn't know.  The keyword format asserts where the
- * caller says so; else it is an annotation.
+ * Compiles a schema in the current memory context.  Raises 22023 for a schema that is not valid under its
+ * draft, 42704 for one that refers to a document which isn't registered, and 0A000 for one in a language
+ * that f6 doesn't know.  The keyword format asserts where the caller says so; else it is an annotation.
  */
 f6_program *
 f6_schema_compile(Jsonb *document, bool assert_format)
 {
 	f6_compiler compiler;
 
-	compiler_begin(&compiler, document);
-	compiler.assert_format = assert_format;
-	compiler.program->root = f6_compile_subschema(&compiler, &compiler.root, NULL, "false");
-	refuse_endless_references(&compiler);
-	hash_destroy(compiler.compiled);
-	return compiler.program;
+	compiler_begin(&compiler, assert_format, false);
+	return compile_document(&compiler, "", document);
+}
+
+/* Raises an error if a document can't serve as a schema, whatever else will be registered. */
+void
+f6_schema_check(const char *uri, Jsonb *document)
+{
+	f6_compiler compiler;
+
+	compiler_begin(&compiler, true, true);
+	compile_document(&compiler, uri, document);
 }

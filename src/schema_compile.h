@@ -10,5 +10,6 @@
 typedef struct f6_program f6_program;
 
 extern f6_program *f6_schema_compile(Jsonb *document, bool assert_format);
+extern void f6_schema_check(const char *uri, Jsonb *document);
 
 #endif /* F6_SCHEMA_COMPILE_H */

@@ -133,8 +133,10 @@ append_values(StringInfo message, const f6_values *values)
 static void
 append_types(StringInfo message, uint32 types)
 {
-	static const char *const names[] = { "null",  "boolean", "number", "string",
-										 "array", "object",	 "integer" };
+	static const char *const names[] = {
+		"null",	 "boolean", "number",  "string",
+		"array", "object",	"integer", "integer without a fraction"
+	};
 	const char *separator = "";
 	int i;
 
@@ -252,6 +254,11 @@ f6_failure_message(const f6_op *op, const JsonbValue *value)
 		case F6_OP_MAX_LENGTH:
 			return f6_failure_count("at most", op->as.limit, "character", "characters",
 									f6_string_length(value));
+		case F6_OP_FORMAT:
+			appendStringInfoString(&message, "expected a string of the format ");
+			append_quoted(&message, op->as.format->name, op->as.format->length);
+			appendStringInfoString(&message, ", found another one");
+			break;
 		case F6_OP_PATTERN:
 			source = f6_pattern_source(op->as.pattern, &length);
 			appendStringInfoString(&message, "expected a string that matches ");

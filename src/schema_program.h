@@ -4,13 +4,15 @@
  *
  * A program is two flat arrays: a node per subschema, and the operations of each node side by side.
  * Nodes name each other by number, so that a schema may contain itself.  A program is never changed
- * once compiled; it lives in one memory context and points into its own copy of the schema's document.
+ * once compiled; it lives in one memory context and points into its own copies of the schema's document
+ * and of the registered ones that it refers to.
  */
 #ifndef F6_SCHEMA_PROGRAM_H
 #define F6_SCHEMA_PROGRAM_H
 
 #include "utils/numeric.h"
 
+#include "format.h"
 #include "jsonb_walk.h"
 #include "schema_compile.h"
 #include "schema_pattern.h"
@@ -23,7 +25,10 @@ typedef uint32 f6_node_id;
 /* A limit that nothing reaches: a jsonb has fewer members, elements and characters than this. */
 #define F6_NO_LIMIT PG_UINT32_MAX
 
-/* The types of instances, as bits.  A number that is an integer has the bit of numbers only. */
+/*
+ * The types of instances, as bits.  A number that is an integer has the bit of numbers only.  Draft 4
+ * calls a number an integer only if it is written without a fraction.
+ */
 #define F6_TYPE_NULL	0x01
 #define F6_TYPE_BOOLEAN 0x02
 #define F6_TYPE_NUMBER	0x04
@@ -31,6 +36,7 @@ typedef uint32 f6_node_id;
 #define F6_TYPE_ARRAY	0x10
 #define F6_TYPE_OBJECT	0x20
 #define F6_TYPE_INTEGER 0x40
+#define F6_TYPE_WRITTEN 0x80
 #define F6_TYPE_ANY		0x3f
 
 /* The operations, cheap ones first: a node runs its own in this order. */
@@ -46,6 +52,7 @@ typedef enum f6_opcode
 	F6_OP_MULTIPLE_OF,
 	F6_OP_MIN_LENGTH,
 	F6_OP_MAX_LENGTH,
+	F6_OP_FORMAT,
 	F6_OP_PATTERN,
 	F6_OP_MIN_ITEMS,
 	F6_OP_MAX_ITEMS,
@@ -58,12 +65,16 @@ typedef enum f6_opcode
 	F6_OP_CONTAINS,
 	F6_OP_UNIQUE_ITEMS,
 	F6_OP_REF,
+	F6_OP_DYNAMIC_REF,
 	F6_OP_ALL_OF,
 	F6_OP_ANY_OF,
 	F6_OP_ONE_OF,
 	F6_OP_NOT,
 	F6_OP_CONDITION,
-	F6_OP_DEPENDENT_SCHEMAS
+	F6_OP_DEPENDENT_SCHEMAS,
+	F6_OP_DEPENDENCIES,
+	F6_OP_UNEVALUATED_ITEMS,
+	F6_OP_UNEVALUATED_PROPERTIES
 } f6_opcode;
 
 /* A member that a schema names: its subschema, or F6_NO_NODE where it is only required. */
@@ -95,7 +106,7 @@ typedef struct f6_members
 	f6_node_id additional;
 } f6_members;
 
-/* prefixItems and items. */
+/* The schemas of the first items, and that of the rest. */
 typedef struct f6_items
 {
 	int prefix_count;
@@ -103,13 +114,14 @@ typedef struct f6_items
 	f6_node_id rest;
 } f6_items;
 
-/* contains, minContains and maxContains. */
+/* contains, minContains and maxContains; from draft 2020-12 on, an item that it accepts is evaluated. */
 typedef struct f6_contains
 {
 	f6_node_id node;
 	uint32 minimum;
 	uint32 maximum;
 	bool has_minimum;
+	bool evaluates;
 } f6_contains;
 
 /* if, then and else. */
@@ -119,6 +131,24 @@ typedef struct f6_condition
 	f6_node_id consequence;
 	f6_node_id alternative;
 } f6_condition;
+
+/*
+ * $dynamicRef and $recursiveRef: the node that the reference leads to by itself, and the anchor by which
+ * a resource in the dynamic scope may take its place.
+ */
+typedef struct f6_dynamic
+{
+	f6_node_id node;
+	uint32 anchor;
+} f6_dynamic;
+
+/* format: the text's check, for texts of UTF-8. */
+typedef struct f6_format
+{
+	const char *name;
+	int length;
+	f6_format_check check;
+} f6_format;
 
 typedef struct f6_node_list
 {
@@ -175,6 +205,8 @@ typedef struct f6_op
 		f6_items *items;
 		f6_contains *contains;
 		f6_condition *condition;
+		f6_dynamic *dynamic;
+		f6_format *format;
 		f6_node_list *list;
 		f6_dependencies *dependencies;
 	} as;
@@ -183,6 +215,8 @@ typedef struct f6_op
 typedef struct f6_node
 {
 	bool is_false; /* accepts nothing; one without operations that isn't accepts all */
+	bool tracks;   /* an operation asks which members or items others have evaluated */
+	uint32 resource;
 	uint32 first_op;
 	uint32 op_count;
 	const char *keyword; /* the keyword that holds the subschema */
@@ -191,11 +225,19 @@ typedef struct f6_node
 
 struct f6_program
 {
+	Jsonb *document;
 	f6_node *nodes;
 	f6_op *ops;
 	uint32 node_count;
 	uint32 op_count;
 	f6_node_id root;
+
+	/* The node that an anchor names in a resource, or F6_NO_NODE: a row of anchors for each resource. */
+	f6_node_id *dynamic_nodes;
+	uint32 anchor_count;
+
+	bool uses_registry; /* it holds what f6.schema held at this generation */
+	uint64 generation;
 };
 
 #endif /* F6_SCHEMA_PROGRAM_H */

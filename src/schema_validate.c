@@ -3,67 +3,160 @@
  *		Running a compiled schema over a binary jsonb.
  *
  * One routine serves both runs: the first stops at the first failure and allocates nothing (but for
- * uniqueItems of many items and multipleOf a number that is no power of ten); only when it fails does a
- * second run collect failures.  So the two can't disagree.
+ * what schema_assert.c and evaluated members beyond F6_OWN_WORDS need); only when it fails does a second
+ * run collect failures.  So the two can't disagree.
+ *
+ * unevaluatedProperties and unevaluatedItems need to know what the other keywords have evaluated, in the
+ * same subschema or in those that it applies to the same instance.  So each function that runs a part of a
+ * subschema is given a set to mark, or NULL where nobody asks.  What a subschema has marked counts only if it
+ * accepts the instance.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
+#include "utils/memutils.h"
 
 #include "f6.h"
+#include "errors.h"
+#include "schema_assert.h"
 #include "schema_failure.h"
 #include "schema_validate.h"
 
-/* Up to this many items are compared pairwise, more are sorted. */
-#define F6_MAX_PAIRWISE_ITEMS 16
+/* A set of up to so many words of 64 members or items needs no allocation. */
+#define F6_OWN_WORDS 4
+
+/* The members or items of an instance that were evaluated, by their index. */
+typedef struct f6_evaluated
+{
+	int words;
+	uint64 *bits;
+	uint64 own[F6_OWN_WORDS];
+} f6_evaluated;
+
+/* The resources that the run has entered on its way, the last first. */
+typedef struct f6_scope
+{
+	uint32 resource;
+	const struct f6_scope *outer;
+} f6_scope;
+
+/* The dynamic references that the run has followed on its way, the last first. */
+typedef struct f6_jump
+{
+	f6_node_id node;
+	const f6_jsonb_path *path;
+	const struct f6_jump *outer;
+} f6_jump;
 
 typedef struct f6_run
 {
 	const f6_program *program;
-	bool collecting; /* false: stop at the first failure */
-	List *failures;
+	bool collecting;	   /* false: stop at the first failure */
+	const f6_scope *scope; /* only for programs with dynamic references */
+	const f6_jump *jumps;
+	MemoryContext memory; /* where sets live */
+	uint64 room;		  /* how many failures may still be reported */
+	f6_failure_report report;
+	void *report_argument;
 } f6_run;
 
-/* An item of an array with its hash, for sorting. */
-typedef struct f6_hashed_item
+static bool run_node(f6_run *run, f6_node_id id, const JsonbValue *value, const f6_jsonb_path *path,
+					 f6_evaluated *evaluated);
+
+/* Makes an empty set for the members or items of a value. */
+static void
+evaluated_begin(f6_run *run, f6_evaluated *evaluated, const JsonbValue *value)
 {
-	uint32 hash;
-	JsonbValue value;
-} f6_hashed_item;
+	evaluated->words = (f6_jsonb_count(value) + 63) / 64;
+	evaluated->bits = evaluated->own;
+	if (evaluated->words <= F6_OWN_WORDS)
+		memset(evaluated->own, 0, sizeof(evaluated->own));
+	else
+		evaluated->bits = MemoryContextAllocZero(run->memory, evaluated->words * sizeof(uint64));
+}
 
-static bool run_node(f6_run *run, f6_node_id id, const JsonbValue *value,
-					 const f6_jsonb_path *path);
+/* Frees what the set has allocated. */
+static void
+evaluated_end(f6_evaluated *evaluated)
+{
+	if (evaluated->bits != evaluated->own)
+		pfree(evaluated->bits);
+}
 
-/* Tells whether the run has collected all the failures that it may. */
+/* Marks a member or item, if somebody asks. */
+static inline void
+mark_evaluated(f6_evaluated *evaluated, int index)
+{
+	if (evaluated != NULL)
+		evaluated->bits[index / 64] |= UINT64CONST(1) << (index % 64);
+}
+
+/* Tells whether a member or item is marked. */
+static inline bool
+is_evaluated(const f6_evaluated *evaluated, int index)
+{
+	return (evaluated->bits[index / 64] & UINT64CONST(1) << (index % 64)) != 0;
+}
+
+/* Marks what another set of the same instance has marked. */
+static void
+evaluated_merge(f6_evaluated *evaluated, const f6_evaluated *other)
+{
+	int i;
+
+	for (i = 0; i < evaluated->words; i++)
+		evaluated->bits[i] |= other->bits[i];
+}
+
+/* Tells whether the run has reported all the failures that it may. */
 static bool
 is_full(const f6_run *run)
 {
-	return list_length(run->failures) >= F6_MAX_REPORTED_FAILURES;
+	return run->room == 0;
 }
 
-/* Adds a failure of a keyword of a subschema. */
+/* Reports a failure of a keyword at a place of the schema; frees all that its text has cost. */
+static void
+report_failure(f6_run *run, const f6_jsonb_path *path, const f6_jsonb_path *schema,
+			   const char *keyword, char *message)
+{
+	if (is_full(run))
+		return;
+	run->room--;
+	run->report(run->report_argument, f6_failure_create(path, schema, keyword, message));
+	MemoryContextReset(CurrentMemoryContext);
+}
+
+/* Reports a failure of a keyword of a subschema. */
 static void
 add_failure(f6_run *run, const f6_jsonb_path *path, const f6_jsonb_path *schema,
 			const char *keyword, char *message)
 {
 	f6_jsonb_path place = { schema, keyword, strlen(keyword), -1 };
 
-	if (!is_full(run))
-		run->failures = lappend(run->failures, f6_failure_create(path, &place, keyword, message));
+	report_failure(run, path, &place, keyword, message);
 }
 
-/* Tells whether a subschema accepts the value, and collects nothing. */
+/* Tells whether a subschema accepts the value, and reports nothing. */
 static bool
-accepts(f6_run *run, f6_node_id node, const JsonbValue *value, const f6_jsonb_path *path)
+accepts(f6_run *run, f6_node_id node, const JsonbValue *value, const f6_jsonb_path *path,
+		f6_evaluated *evaluated)
 {
 	bool collecting = run->collecting;
+	f6_evaluated own;
 	bool result;
 
 	run->collecting = false;
-	result = run_node(run, node, value, path);
+	if (evaluated != NULL)
+		evaluated_begin(run, &own, value);
+	result = run_node(run, node, value, path, evaluated != NULL ? &own : NULL);
+	if (evaluated != NULL)
+	{
+		if (result)
+			evaluated_merge(evaluated, &own);
+		evaluated_end(&own);
+	}
 	run->collecting = collecting;
 	return result;
 }
@@ -77,203 +170,6 @@ accepts_all(const f6_run *run, f6_node_id id)
 	return node->op_count == 0 && !node->is_false;
 }
 
-/* Returns the value's type as a bit. */
-static inline uint32
-type_bit(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNull:
-			return F6_TYPE_NULL;
-		case jbvBool:
-			return F6_TYPE_BOOLEAN;
-		case jbvNumeric:
-			return F6_TYPE_NUMBER;
-		case jbvString:
-			return F6_TYPE_STRING;
-		default:
-			return f6_jsonb_is_object(value) ? F6_TYPE_OBJECT : F6_TYPE_ARRAY;
-	}
-}
-
-/* Checks type; an integer is a number without a fraction. */
-static bool
-check_type(uint32 types, const JsonbValue *value)
-{
-	if ((types & type_bit(value)) != 0)
-		return true;
-	return (types & F6_TYPE_INTEGER) != 0 && value->type == jbvNumeric &&
-		   f6_jsonb_number_is_integer(value->val.numeric);
-}
-
-/* Checks const and enum. */
-static bool
-check_values(const f6_values *values, const JsonbValue *value)
-{
-	int low = 0;
-	int high = values->count - 1;
-
-	while (low <= high)
-	{
-		int middle = (low + high) / 2;
-		int order = f6_jsonb_compare(value, &values->values[middle]);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			high = middle - 1;
-		else
-			low = middle + 1;
-	}
-	return false;
-}
-
-/* Checks multipleOf, exactly. */
-static bool
-check_multiple(const f6_divisor *divisor, Numeric number)
-{
-	Numeric remainder;
-	bool is_multiple;
-
-	if (divisor->decimals >= 0)
-		return DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number))) <=
-			   divisor->decimals;
-
-	remainder = DatumGetNumeric(DirectFunctionCall2(numeric_mod, NumericGetDatum(number),
-													NumericGetDatum(divisor->number)));
-	is_multiple = f6_jsonb_compare_numbers(remainder, divisor->zero) == 0;
-	pfree(remainder);
-	return is_multiple;
-}
-
-/* Checks minLength; counts characters only where the number of bytes doesn't tell. */
-static bool
-check_min_length(uint32 limit, const JsonbValue *value)
-{
-	return (uint32) value->val.string.len >= limit && f6_string_length(value) >= limit;
-}
-
-/* Checks maxLength, likewise. */
-static bool
-check_max_length(uint32 limit, const JsonbValue *value)
-{
-	return (uint32) value->val.string.len <= limit || f6_string_length(value) <= limit;
-}
-
-/* Compares each item with those after it; true if all differ. */
-static bool
-check_unique_pairwise(const JsonbValue *array)
-{
-	JsonbValue items[F6_MAX_PAIRWISE_ITEMS];
-	f6_jsonb_array_walk walk;
-	int count = 0;
-	int i;
-
-	f6_jsonb_array_begin(&walk, array);
-	while (f6_jsonb_array_next(&walk, &items[count]))
-	{
-		for (i = 0; i < count; i++)
-		{
-			if (f6_jsonb_compare(&items[i], &items[count]) == 0)
-				return false;
-		}
-		if (++count == walk.count)
-			break;
-	}
-	return true;
-}
-
-/* Orders two items by hash, and by value where that is the same. */
-static int
-compare_hashed_items(const void *left, const void *right)
-{
-	const f6_hashed_item *left_item = left;
-	const f6_hashed_item *right_item = right;
-
-	CHECK_FOR_INTERRUPTS();
-	if (left_item->hash != right_item->hash)
-		return left_item->hash < right_item->hash ? -1 : 1;
-	return f6_jsonb_compare(&left_item->value, &right_item->value);
-}
-
-/* Sorts the items, so that equal ones stand side by side; true if all differ. */
-static bool
-check_unique_sorted(const JsonbValue *array)
-{
-	f6_hashed_item *items;
-	f6_jsonb_array_walk walk;
-	bool unique = true;
-	int i;
-
-	f6_jsonb_array_begin(&walk, array);
-	items = palloc_extended(walk.count * sizeof(f6_hashed_item), MCXT_ALLOC_HUGE);
-	for (i = 0; f6_jsonb_array_next(&walk, &items[i].value); i++)
-	{
-		items[i].hash = f6_jsonb_hash(&items[i].value);
-		if (i + 1 == walk.count)
-			break;
-	}
-	qsort(items, walk.count, sizeof(f6_hashed_item), compare_hashed_items);
-	for (i = 1; i < walk.count && unique; i++)
-		unique = compare_hashed_items(&items[i - 1], &items[i]) != 0;
-	pfree(items);
-	return unique;
-}
-
-/* Checks uniqueItems. */
-static bool
-check_unique(const JsonbValue *array)
-{
-	int count = f6_jsonb_count(array);
-
-	if (count < 2)
-		return true;
-	if (count <= F6_MAX_PAIRWISE_ITEMS)
-		return check_unique_pairwise(array);
-	return check_unique_sorted(array);
-}
-
-/* Runs an operation that looks at no other subschema. */
-static bool
-check_assertion(const f6_op *op, const JsonbValue *value)
-{
-	switch (op->code)
-	{
-		case F6_OP_TYPE:
-			return check_type(op->as.types, value);
-		case F6_OP_CONST:
-		case F6_OP_ENUM:
-			return check_values(op->as.values, value);
-		case F6_OP_MINIMUM:
-			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) >= 0;
-		case F6_OP_MAXIMUM:
-			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) <= 0;
-		case F6_OP_EXCLUSIVE_MINIMUM:
-			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) > 0;
-		case F6_OP_EXCLUSIVE_MAXIMUM:
-			return f6_jsonb_compare_numbers(value->val.numeric, op->as.number) < 0;
-		case F6_OP_MULTIPLE_OF:
-			return check_multiple(op->as.divisor, value->val.numeric);
-		case F6_OP_MIN_LENGTH:
-			return check_min_length(op->as.limit, value);
-		case F6_OP_MAX_LENGTH:
-			return check_max_length(op->as.limit, value);
-		case F6_OP_PATTERN:
-			return f6_pattern_matches(op->as.pattern, value->val.string.val, value->val.string.len);
-		case F6_OP_MIN_ITEMS:
-		case F6_OP_MIN_PROPERTIES:
-			return (uint32) f6_jsonb_count(value) >= op->as.limit;
-		case F6_OP_MAX_ITEMS:
-		case F6_OP_MAX_PROPERTIES:
-			return (uint32) f6_jsonb_count(value) <= op->as.limit;
-		case F6_OP_UNIQUE_ITEMS:
-			return check_unique(value);
-		default:
-			elog(ERROR, "unexpected schema operation %d", (int) op->code);
-			return false;
-	}
-}
-
 /* Runs a node on an object's member. */
 static bool
 run_member(f6_run *run, f6_node_id node, const JsonbValue *key, const JsonbValue *value,
@@ -281,7 +177,7 @@ run_member(f6_run *run, f6_node_id node, const JsonbValue *key, const JsonbValue
 {
 	f6_jsonb_path place = { path, key->val.string.val, key->val.string.len, -1 };
 
-	return run_node(run, node, value, &place);
+	return run_node(run, node, value, &place, NULL);
 }
 
 /* Runs a node on an array's element. */
@@ -291,7 +187,7 @@ run_element(f6_run *run, f6_node_id node, int index, const JsonbValue *value,
 {
 	f6_jsonb_path place = { path, NULL, 0, index };
 
-	return run_node(run, node, value, &place);
+	return run_node(run, node, value, &place, NULL);
 }
 
 /*
@@ -381,7 +277,7 @@ run_members_by_name(f6_run *run, const f6_op *op, const JsonbValue *object,
 
 		if (!f6_jsonb_get(object, member->name, member->length, &value))
 			valid = valid && !member->required;
-		else if (member->node != F6_NO_NODE && !run_node(run, member->node, &value, &place))
+		else if (member->node != F6_NO_NODE && !run_node(run, member->node, &value, &place, NULL))
 			valid = false;
 		if (!valid && !run->collecting)
 			return false;
@@ -391,13 +287,15 @@ run_members_by_name(f6_run *run, const f6_op *op, const JsonbValue *object,
 	return valid;
 }
 
-/* Runs the subschemas of patternProperties and additionalProperties that concern a member. */
+/*
+ * Runs the subschemas of patternProperties and additionalProperties that concern a member, and tells
+ * whether any keyword does.
+ */
 static bool
-run_other_members(f6_run *run, const f6_members *members, bool is_named, const JsonbValue *key,
+run_other_members(f6_run *run, const f6_members *members, bool *is_matched, const JsonbValue *key,
 				  const JsonbValue *value, const f6_jsonb_path *path)
 {
 	bool valid = true;
-	bool is_matched = is_named;
 	int i;
 
 	for (i = 0; i < members->pattern_count; i++)
@@ -406,22 +304,22 @@ run_other_members(f6_run *run, const f6_members *members, bool is_named, const J
 
 		if (!f6_pattern_matches(member->pattern, key->val.string.val, key->val.string.len))
 			continue;
-		is_matched = true;
+		*is_matched = true;
 		if (!run_member(run, member->node, key, value, path))
 			valid = false;
 		if (!valid && !run->collecting)
 			return false;
 	}
-	if (!is_matched && members->additional != F6_NO_NODE &&
-		!run_member(run, members->additional, key, value, path))
-		valid = false;
-	return valid;
+	if (*is_matched || members->additional == F6_NO_NODE)
+		return valid;
+	*is_matched = true;
+	return run_member(run, members->additional, key, value, path) && valid;
 }
 
 /* Walks the object's members beside the schema's: both are sorted. */
 static bool
 run_members_by_walk(f6_run *run, const f6_op *op, const JsonbValue *object,
-					const f6_jsonb_path *path)
+					const f6_jsonb_path *path, f6_evaluated *evaluated)
 {
 	const f6_members *members = op->as.members;
 	f6_jsonb_object_walk walk;
@@ -435,7 +333,7 @@ run_members_by_walk(f6_run *run, const f6_op *op, const JsonbValue *object,
 	while (f6_jsonb_object_next(&walk, &key, &value))
 	{
 		bool found;
-		bool is_named = false;
+		bool is_matched = false;
 
 		at = seek_member(members, at, &key, &found);
 		if (found)
@@ -443,14 +341,16 @@ run_members_by_walk(f6_run *run, const f6_op *op, const JsonbValue *object,
 			const f6_member *member = &members->members[at++];
 
 			required += member->required;
-			is_named = member->node != F6_NO_NODE;
-			if (is_named && !run_member(run, member->node, &key, &value, path))
+			is_matched = member->node != F6_NO_NODE;
+			if (is_matched && !run_member(run, member->node, &key, &value, path))
 				valid = false;
 		}
-		if (!run_other_members(run, members, is_named, &key, &value, path))
+		if (!run_other_members(run, members, &is_matched, &key, &value, path))
 			valid = false;
 		if (!valid && !run->collecting)
 			return false;
+		if (is_matched)
+			mark_evaluated(evaluated, walk.next - 1);
 	}
 	if (required == members->required_count)
 		return valid;
@@ -461,15 +361,16 @@ run_members_by_walk(f6_run *run, const f6_op *op, const JsonbValue *object,
 
 /* Runs properties, required, patternProperties and additionalProperties. */
 static bool
-run_members(f6_run *run, const f6_op *op, const JsonbValue *object, const f6_jsonb_path *path)
+run_members(f6_run *run, const f6_op *op, const JsonbValue *object, const f6_jsonb_path *path,
+			f6_evaluated *evaluated)
 {
 	const f6_members *members = op->as.members;
 	int count = f6_jsonb_count(object);
 
-	if (members->pattern_count == 0 && count / 8 > members->count &&
+	if (evaluated == NULL && members->pattern_count == 0 && count / 8 > members->count &&
 		(members->additional == F6_NO_NODE || accepts_all(run, members->additional)))
 		return run_members_by_name(run, op, object, path);
-	return run_members_by_walk(run, op, object, path);
+	return run_members_by_walk(run, op, object, path, evaluated);
 }
 
 /* Runs propertyNames. */
@@ -487,7 +388,7 @@ run_property_names(f6_run *run, const f6_op *op, const JsonbValue *object,
 	{
 		f6_jsonb_path place = { path, key.val.string.val, key.val.string.len, -1 };
 
-		if (accepts(run, op->as.node, &key, &place))
+		if (accepts(run, op->as.node, &key, &place, NULL))
 			continue;
 		if (!run->collecting)
 			return false;
@@ -522,9 +423,10 @@ run_dependency(f6_run *run, const f6_op *op, const f6_dependency *dependency,
 	return valid;
 }
 
-/* Runs dependentRequired and dependentSchemas. */
+/* Runs dependentRequired, dependentSchemas and dependencies. */
 static bool
-run_dependencies(f6_run *run, const f6_op *op, const JsonbValue *object, const f6_jsonb_path *path)
+run_dependencies(f6_run *run, const f6_op *op, const JsonbValue *object, const f6_jsonb_path *path,
+				 f6_evaluated *evaluated)
 {
 	const f6_dependencies *operand = op->as.dependencies;
 	JsonbValue value;
@@ -537,8 +439,9 @@ run_dependencies(f6_run *run, const f6_op *op, const JsonbValue *object, const f
 
 		if (!f6_jsonb_get(object, dependency->name, dependency->length, &value))
 			continue;
-		if (!(dependency->node != F6_NO_NODE ? run_node(run, dependency->node, object, path)
-											 : run_dependency(run, op, dependency, object, path)))
+		if (!(dependency->node != F6_NO_NODE
+				  ? run_node(run, dependency->node, object, path, evaluated)
+				  : run_dependency(run, op, dependency, object, path)))
 			valid = false;
 		if (!valid && !run->collecting)
 			return false;
@@ -548,7 +451,8 @@ run_dependencies(f6_run *run, const f6_op *op, const JsonbValue *object, const f
 
 /* Runs prefixItems and items. */
 static bool
-run_items(f6_run *run, const f6_items *items, const JsonbValue *array, const f6_jsonb_path *path)
+run_items(f6_run *run, const f6_items *items, const JsonbValue *array, const f6_jsonb_path *path,
+		  f6_evaluated *evaluated)
 {
 	f6_jsonb_array_walk walk;
 	JsonbValue element;
@@ -562,6 +466,7 @@ run_items(f6_run *run, const f6_items *items, const JsonbValue *array, const f6_
 
 		if (node == F6_NO_NODE)
 			break;
+		mark_evaluated(evaluated, i);
 		if (!run_element(run, node, i, &element, path))
 			valid = false;
 		if (!valid && (!run->collecting || is_full(run)))
@@ -572,7 +477,8 @@ run_items(f6_run *run, const f6_items *items, const JsonbValue *array, const f6_
 
 /* Runs contains, minContains and maxContains. */
 static bool
-run_contains(f6_run *run, const f6_op *op, const JsonbValue *array, const f6_jsonb_path *path)
+run_contains(f6_run *run, const f6_op *op, const JsonbValue *array, const f6_jsonb_path *path,
+			 f6_evaluated *evaluated)
 {
 	const f6_contains *contains = op->as.contains;
 	f6_jsonb_array_walk walk;
@@ -581,18 +487,21 @@ run_contains(f6_run *run, const f6_op *op, const JsonbValue *array, const f6_jso
 	bool is_low;
 	int i;
 
+	if (!contains->evaluates)
+		evaluated = NULL;
 	f6_jsonb_array_begin(&walk, array);
 	for (i = 0; f6_jsonb_array_next(&walk, &element); i++)
 	{
 		f6_jsonb_path place = { path, NULL, 0, i };
 
-		if (!accepts(run, contains->node, &element, &place))
+		if (evaluated == NULL && count >= contains->minimum && contains->maximum == F6_NO_LIMIT)
+			return true;
+		if (!accepts(run, contains->node, &element, &place, NULL))
 			continue;
+		mark_evaluated(evaluated, i);
 		count++;
 		if (!run->collecting && count > contains->maximum)
 			return false;
-		if (count >= contains->minimum && contains->maximum == F6_NO_LIMIT)
-			return true;
 	}
 	is_low = count < contains->minimum;
 	if (!is_low && count <= contains->maximum)
@@ -612,14 +521,14 @@ run_contains(f6_run *run, const f6_op *op, const JsonbValue *array, const f6_jso
 /* Runs allOf: every schema, so that each can report. */
 static bool
 run_all_of(f6_run *run, const f6_node_list *list, const JsonbValue *value,
-		   const f6_jsonb_path *path)
+		   const f6_jsonb_path *path, f6_evaluated *evaluated)
 {
 	bool valid = true;
 	int i;
 
 	for (i = 0; i < list->count; i++)
 	{
-		if (!run_node(run, list->nodes[i], value, path))
+		if (!run_node(run, list->nodes[i], value, path, evaluated))
 			valid = false;
 		if (!valid && (!run->collecting || is_full(run)))
 			return false;
@@ -627,33 +536,33 @@ run_all_of(f6_run *run, const f6_node_list *list, const JsonbValue *value,
 	return valid;
 }
 
-/* Runs anyOf. */
+/* Runs anyOf: up to the first schema that accepts, unless somebody asks what the others evaluate. */
 static bool
-run_any_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path)
+run_any_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
+		   f6_evaluated *evaluated)
 {
 	const f6_node_list *list = op->as.list;
+	bool valid = false;
 	int i;
 
-	for (i = 0; i < list->count; i++)
-	{
-		if (accepts(run, list->nodes[i], value, path))
-			return true;
-	}
-	if (run->collecting)
+	for (i = 0; i < list->count && (!valid || evaluated != NULL); i++)
+		valid |= accepts(run, list->nodes[i], value, path, evaluated);
+	if (!valid && run->collecting)
 		add_failure(run, path, op->schema, op->keyword, f6_failure_message(op, value));
-	return false;
+	return valid;
 }
 
 /* Runs oneOf. */
 static bool
-run_one_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path)
+run_one_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
+		   f6_evaluated *evaluated)
 {
 	const f6_node_list *list = op->as.list;
 	int accepting = 0;
 	int i;
 
 	for (i = 0; i < list->count && accepting < 2; i++)
-		accepting += accepts(run, list->nodes[i], value, path);
+		accepting += accepts(run, list->nodes[i], value, path, evaluated);
 	if (accepting == 1)
 		return true;
 	if (run->collecting)
@@ -661,25 +570,118 @@ run_one_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb
 	return false;
 }
 
-/* Runs if, then and else. */
+/* Runs if, then and else; what if evaluates counts even without the others. */
 static bool
 run_condition(f6_run *run, const f6_condition *condition, const JsonbValue *value,
-			  const f6_jsonb_path *path)
+			  const f6_jsonb_path *path, f6_evaluated *evaluated)
 {
 	f6_node_id node;
 
-	if (condition->consequence == F6_NO_NODE && condition->alternative == F6_NO_NODE)
+	if (condition->consequence == F6_NO_NODE && condition->alternative == F6_NO_NODE &&
+		evaluated == NULL)
 		return true;
-	node = accepts(run, condition->test, value, path) ? condition->consequence
-													  : condition->alternative;
-	return node == F6_NO_NODE || run_node(run, node, value, path);
+	node = accepts(run, condition->test, value, path, evaluated) ? condition->consequence
+																 : condition->alternative;
+	return node == F6_NO_NODE || run_node(run, node, value, path, evaluated);
+}
+
+/* Returns the node to which a dynamic reference leads: the anchor in the outermost resource that has it. */
+static f6_node_id
+dynamic_target(const f6_run *run, const f6_dynamic *dynamic)
+{
+	const f6_program *program = run->program;
+	f6_node_id target = dynamic->node;
+	const f6_scope *scope;
+
+	for (scope = run->scope; scope != NULL; scope = scope->outer)
+	{
+		f6_node_id node =
+			program
+				->dynamic_nodes[(Size) scope->resource * program->anchor_count + dynamic->anchor];
+
+		if (node != F6_NO_NODE)
+			target = node;
+	}
+	return target;
+}
+
+/*
+ * Runs $dynamicRef and $recursiveRef.  Where it leads is known only now, so now is the time to see that it
+ * leads back to where it came from, on the same instance.
+ */
+static bool
+run_dynamic_ref(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
+				f6_evaluated *evaluated)
+{
+	f6_jump jump = { dynamic_target(run, op->as.dynamic), path, run->jumps };
+	const f6_jump *outer;
+	bool valid;
+
+	for (outer = jump.outer; outer != NULL && outer->path == path; outer = outer->outer)
+	{
+		if (outer->node == jump.node)
+			ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("invalid JSON Schema"),
+							errdetail("Its dynamic references lead in a circle, without end.")));
+	}
+	run->jumps = &jump;
+	valid = run_node(run, jump.node, value, path, evaluated);
+	run->jumps = jump.outer;
+	return valid;
+}
+
+/* Runs unevaluatedProperties on the members that are not marked; then all are. */
+static bool
+run_unevaluated_properties(f6_run *run, const f6_op *op, const JsonbValue *object,
+						   const f6_jsonb_path *path, f6_evaluated *evaluated)
+{
+	f6_jsonb_object_walk walk;
+	JsonbValue key;
+	JsonbValue value;
+	bool valid = true;
+
+	f6_jsonb_object_begin(&walk, object);
+	while (f6_jsonb_object_next(&walk, &key, &value))
+	{
+		if (is_evaluated(evaluated, walk.next - 1))
+			continue;
+		mark_evaluated(evaluated, walk.next - 1);
+		if (!run_member(run, op->as.node, &key, &value, path))
+			valid = false;
+		if (!valid && (!run->collecting || is_full(run)))
+			return false;
+	}
+	return valid;
+}
+
+/* Runs unevaluatedItems, likewise. */
+static bool
+run_unevaluated_items(f6_run *run, const f6_op *op, const JsonbValue *array,
+					  const f6_jsonb_path *path, f6_evaluated *evaluated)
+{
+	f6_jsonb_array_walk walk;
+	JsonbValue element;
+	bool valid = true;
+	int i;
+
+	f6_jsonb_array_begin(&walk, array);
+	for (i = 0; f6_jsonb_array_next(&walk, &element); i++)
+	{
+		if (is_evaluated(evaluated, i))
+			continue;
+		mark_evaluated(evaluated, i);
+		if (!run_element(run, op->as.node, i, &element, path))
+			valid = false;
+		if (!valid && (!run->collecting || is_full(run)))
+			return false;
+	}
+	return valid;
 }
 
 /* Runs not. */
 static bool
 run_not(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path)
 {
-	if (!accepts(run, op->as.node, value, path))
+	if (!accepts(run, op->as.node, value, path, NULL))
 		return true;
 	if (run->collecting)
 		add_failure(run, path, op->schema, op->keyword, f6_failure_message(op, value));
@@ -688,35 +690,43 @@ run_not(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_pa
 
 /* Runs one operation on a value that it concerns. */
 static bool
-run_op(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path)
+run_op(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
+	   f6_evaluated *evaluated)
 {
 	switch (op->code)
 	{
 		case F6_OP_MEMBERS:
-			return run_members(run, op, value, path);
+			return run_members(run, op, value, path, evaluated);
 		case F6_OP_PROPERTY_NAMES:
 			return run_property_names(run, op, value, path);
 		case F6_OP_DEPENDENT_REQUIRED:
 		case F6_OP_DEPENDENT_SCHEMAS:
-			return run_dependencies(run, op, value, path);
+		case F6_OP_DEPENDENCIES:
+			return run_dependencies(run, op, value, path, evaluated);
 		case F6_OP_ITEMS:
-			return run_items(run, op->as.items, value, path);
+			return run_items(run, op->as.items, value, path, evaluated);
 		case F6_OP_CONTAINS:
-			return run_contains(run, op, value, path);
+			return run_contains(run, op, value, path, evaluated);
 		case F6_OP_REF:
-			return run_node(run, op->as.node, value, path);
+			return run_node(run, op->as.node, value, path, evaluated);
+		case F6_OP_DYNAMIC_REF:
+			return run_dynamic_ref(run, op, value, path, evaluated);
 		case F6_OP_ALL_OF:
-			return run_all_of(run, op->as.list, value, path);
+			return run_all_of(run, op->as.list, value, path, evaluated);
 		case F6_OP_ANY_OF:
-			return run_any_of(run, op, value, path);
+			return run_any_of(run, op, value, path, evaluated);
 		case F6_OP_ONE_OF:
-			return run_one_of(run, op, value, path);
+			return run_one_of(run, op, value, path, evaluated);
 		case F6_OP_NOT:
 			return run_not(run, op, value, path);
 		case F6_OP_CONDITION:
-			return run_condition(run, op->as.condition, value, path);
+			return run_condition(run, op->as.condition, value, path, evaluated);
+		case F6_OP_UNEVALUATED_ITEMS:
+			return run_unevaluated_items(run, op, value, path, evaluated);
+		case F6_OP_UNEVALUATED_PROPERTIES:
+			return run_unevaluated_properties(run, op, value, path, evaluated);
 		default:
-			if (check_assertion(op, value))
+			if (f6_assertion_holds(op, value))
 				return true;
 			if (run->collecting)
 				add_failure(run, path, op->schema, op->keyword, f6_failure_message(op, value));
@@ -724,86 +734,149 @@ run_op(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_pat
 	}
 }
 
-/* Collects the failure of the schema false, which is named by the keyword that holds it. */
+/* Reports the failure of the schema false, which is named by the keyword that holds it. */
 static void
 add_false(f6_run *run, const f6_node *node, const JsonbValue *value, const f6_jsonb_path *path)
 {
-	if (!is_full(run))
-		run->failures = lappend(
-			run->failures,
-			f6_failure_create(path, node->schema, node->keyword,
-							  psprintf("expected no value, found %s", f6_jsonb_type_name(value))));
+	report_failure(run, path, node->schema, node->keyword,
+				   psprintf("expected no value, found %s", f6_jsonb_type_name(value)));
 }
 
-/* Tells whether a subschema accepts the value; a collecting run adds the reasons why not. */
+/*
+ * Runs a node's operations.  Those that ask what others have evaluated come last, and only when these have
+ * accepted: else they would report members that a failed keyword was about.
+ */
 static bool
-run_node(f6_run *run, f6_node_id id, const JsonbValue *value, const f6_jsonb_path *path)
+run_ops(f6_run *run, const f6_node *node, const JsonbValue *value, const f6_jsonb_path *path,
+		f6_evaluated *evaluated)
 {
-	const f6_node *node = &run->program->nodes[id];
 	const f6_op *op = &run->program->ops[node->first_op];
 	const f6_op *end = op + node->op_count;
-	uint32 type = type_bit(value);
+	uint32 type = f6_type_bit(value);
 	bool valid = true;
-
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
 
 	for (; op < end; op++)
 	{
 		if ((op->applies & type) == 0)
 			continue;
-		if (!run_op(run, op, value, path))
+		if (op->code >= F6_OP_UNEVALUATED_ITEMS && !valid)
+			break;
+		if (!run_op(run, op, value, path, evaluated))
 			valid = false;
 		if (!valid && (!run->collecting || is_full(run)))
 			return false;
 	}
+	return valid;
+}
+
+/* Runs a node that asks what was evaluated: within it, whatever else its caller may ask. */
+static bool
+run_tracking(f6_run *run, const f6_node *node, const JsonbValue *value, const f6_jsonb_path *path,
+			 f6_evaluated *evaluated)
+{
+	f6_evaluated own;
+	bool valid;
+
+	evaluated_begin(run, &own, value);
+	valid = run_ops(run, node, value, path, &own);
+	if (valid && evaluated != NULL)
+		evaluated_merge(evaluated, &own);
+	evaluated_end(&own);
+	return valid;
+}
+
+/* Runs a node, in a scope that has its resource. */
+static bool
+run_in_scope(f6_run *run, const f6_node *node, const JsonbValue *value, const f6_jsonb_path *path,
+			 f6_evaluated *evaluated)
+{
+	f6_scope scope = { node->resource, run->scope };
+	bool valid;
+
+	if (run->program->anchor_count > 0 &&
+		(run->scope == NULL || run->scope->resource != node->resource))
+		run->scope = &scope;
+	valid = node->tracks && value->type == jbvBinary
+				? run_tracking(run, node, value, path, evaluated)
+				: run_ops(run, node, value, path, evaluated);
+	run->scope = scope.outer;
+	return valid;
+}
+
+/* Tells whether a subschema accepts the value; a collecting run reports the reasons why not. */
+static bool
+run_node(f6_run *run, f6_node_id id, const JsonbValue *value, const f6_jsonb_path *path,
+		 f6_evaluated *evaluated)
+{
+	const f6_node *node = &run->program->nodes[id];
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+
 	if (node->is_false)
 	{
 		if (run->collecting)
 			add_false(run, node, value, path);
 		return false;
 	}
-	return valid;
+	if (node->tracks || run->program->anchor_count > 0)
+		return run_in_scope(run, node, value, path, evaluated);
+	return run_ops(run, node, value, path, evaluated);
 }
 
 /* Tells whether the schema accepts the instance. */
 bool
 f6_schema_accepts(const f6_program *program, const JsonbValue *instance)
 {
-	f6_run run = { program, false, NIL };
+	f6_run run = { 0 };
 
-	return run_node(&run, program->root, instance, NULL);
+	run.program = program;
+	run.memory = CurrentMemoryContext;
+	return run_node(&run, program->root, instance, NULL, NULL);
 }
 
 /*
- * Returns why the schema doesn't accept the instance, as f6_failures in the current memory context: at most
- * F6_MAX_REPORTED_FAILURES, and none if it accepts.
+ * Reports why the schema doesn't accept the instance, up to a number of reasons; none if it accepts.  A
+ * failure that is reported is gone when the report returns.
  */
-List *
-f6_schema_failures(const f6_program *program, const JsonbValue *instance)
+void
+f6_schema_explain(const f6_program *program, const JsonbValue *instance, uint64 limit,
+				  f6_failure_report report, void *argument)
 {
-	f6_run run = { program, true, NIL };
+	f6_run run = { 0 };
+	MemoryContext caller;
 
-	run_node(&run, program->root, instance, NULL);
-	return run.failures;
+	run.program = program;
+	run.collecting = true;
+	run.memory = CurrentMemoryContext;
+	run.room = limit;
+	run.report = report;
+	run.report_argument = argument;
+	caller = MemoryContextSwitchTo(
+		AllocSetContextCreate(CurrentMemoryContext, "f6 failure", ALLOCSET_SMALL_SIZES));
+	run_node(&run, program->root, instance, NULL, NULL);
+	MemoryContextDelete(MemoryContextSwitchTo(caller));
 }
 
-/* Returns the failures as text, a line each: "<JSON Pointer>" <keyword>: expected ..., found ... */
+/* Appends a failure to a text, as a line. */
+static void
+append_failure(void *argument, const f6_failure *failure)
+{
+	StringInfo text = argument;
+
+	if (text->len > 0)
+		appendStringInfoChar(text, '\n');
+	escape_json(text, failure->instance_location);
+	appendStringInfo(text, " %s: %s", failure->keyword, failure->message);
+}
+
+/* Returns the first failures as text, a line each: "<JSON Pointer>" <keyword>: expected ..., found ... */
 char *
 f6_schema_failures_text(const f6_program *program, const JsonbValue *instance)
 {
 	StringInfoData text;
-	ListCell *cell;
 
 	initStringInfo(&text);
-	foreach (cell, f6_schema_failures(program, instance))
-	{
-		const f6_failure *failure = lfirst(cell);
-
-		if (text.len > 0)
-			appendStringInfoChar(&text, '\n');
-		escape_json(&text, failure->instance_location);
-		appendStringInfo(&text, " %s: %s", failure->keyword, failure->message);
-	}
+	f6_schema_explain(program, instance, F6_MAX_REPORTED_FAILURES, append_failure, &text);
 	return text.data;
 }
