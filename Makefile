@@ -7,7 +7,8 @@ MODULE_big = f6
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time uri \
-	metaschema schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
+	metaschema schema_pattern schema_keywords schema_compile schema_failure schema_validate schema_document \
+	event_type zone guard \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init
@@ -22,7 +23,7 @@ METASCHEMAS = \
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
-	schema zone event_type event append validate asof access
+	schema zone schema_document event_type event append validate asof access
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the
