@@ -1,7 +1,7 @@
 -- Who may do what, and what a dump takes along.
 
 grant select on f6.event, f6.event_object, f6.event_link to f6_reader;
-grant select on f6.event_type, f6.zone to f6_reader, f6_writer, f6_importer, f6_admin;
+grant select on f6.event_type, f6.schema, f6.zone to f6_reader, f6_writer, f6_importer, f6_admin;
 
 grant insert (zone_id, id, occurred_at, object_ids, event_type, event_version, event_kind, event_source_id,
               event_source_type, event_reference, event_data, metadata)
@@ -10,17 +10,19 @@ grant insert (created_at) on f6.event to f6_importer;
 grant select ("position", id, created_at) on f6.event to f6_writer, f6_importer;
 
 grant insert (event_type, event_version, schema, valid_from, legal_when_claimed) on f6.event_type to f6_admin;
+grant insert (uri, schema) on f6.schema to f6_admin;
 grant usage on sequence f6.event_type_ordinal_seq to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 
 -- A trigger needs no privilege to run its function; only making another trigger of it would.
 revoke execute on function f6.forbid_change(), f6.registry_changed(), f6.zone_before_change(),
-    f6.event_type_before_insert(), f6.event_before_insert(), f6.event_after_insert() from public;
+    f6.schema_before_insert(), f6.event_type_before_insert(), f6.event_before_insert(), f6.event_after_insert() from public;
 
 -- CREATE EXTENSION makes the default zone anew, so a dump leaves it out.
 select pg_catalog.pg_extension_config_dump('f6.zone', 'where zone_id operator(pg_catalog.<>) 1');
 select pg_catalog.pg_extension_config_dump('f6.zone_zone_id_seq', '');
+select pg_catalog.pg_extension_config_dump('f6.schema', '');
 select pg_catalog.pg_extension_config_dump('f6.event_type', '');
 select pg_catalog.pg_extension_config_dump('f6.event_type_ordinal_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');

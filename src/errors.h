@@ -11,6 +11,8 @@
 #define F6_ERR_FORBIDDEN_CHANGE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
 /* 42704: no such event type, version, zone or projection */
 #define F6_ERR_UNKNOWN ERRCODE_UNDEFINED_OBJECT
+/* 42710: the name stands for another definition already */
+#define F6_ERR_REGISTERED ERRCODE_DUPLICATE_OBJECT
 /* 23514: the event's content, or what it references, breaks a rule */
 #define F6_ERR_INVALID_EVENT ERRCODE_CHECK_VIOLATION
 /* 23503: a referenced event does not exist */

@@ -7,6 +7,7 @@
 #include "f6.h"
 #include "event_type.h"
 #include "guc.h"
+#include "schema_document.h"
 #include "zone.h"
 
 PG_MODULE_MAGIC;
@@ -19,5 +20,6 @@ _PG_init(void)
 {
 	f6_guc_init();
 	f6_zone_init();
+	f6_schema_document_init();
 	f6_event_type_init();
 }

@@ -16,6 +16,8 @@
 #define F6_EVENT_LINK			   "event_link"
 #define F6_EVENT_TYPE			   "event_type"
 #define F6_EVENT_TYPE_INDEX		   "event_type_pkey"
+#define F6_SCHEMA_DOCUMENT		   "schema"
+#define F6_SCHEMA_DOCUMENT_INDEX   "schema_pkey"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"
 
@@ -62,6 +64,13 @@ enum f6_event_type_column
 	F6_EVENT_TYPE_SCHEMA,
 	F6_EVENT_TYPE_VALID_FROM,
 	F6_EVENT_TYPE_LEGAL_WHEN_CLAIMED
+};
+
+/* columns of f6.schema */
+enum f6_schema_document_column
+{
+	F6_SCHEMA_DOCUMENT_URI = 1,
+	F6_SCHEMA_DOCUMENT_SCHEMA
 };
 
 /* columns of f6.zone */

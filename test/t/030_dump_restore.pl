@@ -69,10 +69,15 @@ select (select position from f6_append('Decree', array[gen_random_uuid()], '{}')
 select from f6_register_event_type('New', '1', 'true') \gset
 select ordinal from f6.event_type where event_type = 'New';
 SQL
-	foreach my $change ("update f6.event set metadata = null", "delete from f6.event_object", "truncate f6.event_link")
+	foreach my $change ("update f6.event set metadata = null", "delete from f6.event_object", "truncate f6.event_link",
+		"delete from f6.schema")
 	{
 		is(sqlstate($node, $change, database => $database), '55000', "$how: the copy is append-only ($change)");
 	}
+	is(sqlstate($node, q{select f6_register_schema('urn:example:anything#', 'true')}, database => $database),
+		'', "$how: a document that is registered stays as it is");
+	is(sqlstate($node, q{select f6_register_schema('urn:example:anything', 'false')}, database => $database),
+		'42710', "$how: and no other takes its place");
 	is(sqlstate($node, "insert into f6.event_object values (1, gen_random_uuid(), 1)", database => $database),
 		'55000', "$how: nobody but f6 writes links");
 	return;
@@ -196,6 +201,8 @@ is( sqlstate($node, "$dump_settings insert into f6.event_object values (1, gen_r
 		database => 'original', role => 'writer'), '55000', 'nor a link, by one who may insert links');
 is( sqlstate($node, "$dump_settings insert into f6.event_type (event_type, event_version, schema) values ('Bad', '1', '{\"type\": 1}')",
 		database => 'original', role => 'administrator'), '22023', 'nor a type with a bad schema');
+is( sqlstate($node, "$dump_settings insert into f6.schema (uri, schema) values ('relative', 'true')",
+		database => 'original', role => 'administrator'), '22023', 'nor a document under a relative URI');
 is(sqlstate($node, "insert into f6.event $whole", database => 'original'),
 	'428C9', 'a superuser without the settings of a dump sets no position');
 foreach my $column (qw(position zone_id id created_at occurred_at appended_by))

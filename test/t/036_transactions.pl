@@ -43,7 +43,7 @@ sub row
 #
 
 $node->safe_psql('postgres', 'select note(1); create view seen as select * from f6.event; create table referring (id uuid references f6.event (id));
-    create role master superuser login; alter table f6.event owner to master; grant all on f6.event, f6.event_object, f6.event_link, f6.event_type, f6.zone, seen, referring to writer');
+    create role master superuser login; alter table f6.event owner to master; grant all on f6.event, f6.event_object, f6.event_link, f6.event_type, f6.schema, f6.zone, seen, referring to writer');
 foreach my $setting ('', 'set session_replication_role = replica', "set check_function_bodies = off; select set_config('search_path', '', false)")
 {
 	my $how = $setting eq '' ? '' : " after $setting";
@@ -54,6 +54,7 @@ foreach my $setting ('', 'set session_replication_role = replica', "set check_fu
 		'truncate f6.event_object', 'delete from f6.event_object', 'update f6.event_object set zone_id = 2',
 		'truncate f6.event_link', 'delete from f6.event_link where true', 'update f6.event_link set position = 1',
 		'delete from f6.event_type', "update f6.event_type set schema = 'true'", 'truncate f6.event_type', 'truncate f6.zone',
+		'delete from f6.schema', "update f6.schema set schema = 'true'", 'truncate f6.schema',
 		'delete from f6.zone', 'update f6.zone set zone_id = zone_id + 100',
 		'merge into f6.event as e using (values (1)) as v (position) on e.position = v.position when matched then delete',
 		'merge into f6.event as e using (values (1)) as v (position) on e.position = v.position

@@ -12,7 +12,7 @@ use Test::More;
 
 our @EXPORT_OK = qw(new_server add_history broken_links sqlstate error_of rows_of rows_digest answers @tables);
 
-our @tables = qw(f6.zone f6.event_type f6.event f6.event_object f6.event_link);
+our @tables = qw(f6.zone f6.schema f6.event_type f6.event f6.event_object f6.event_link);
 
 # Returns a running server that loses nothing when it crashes, with f6 in its database postgres.
 sub new_server
@@ -28,7 +28,7 @@ sub new_server
 	return $node;
 }
 
-# Adds a history with everything that f6 keeps: zones, types in versions, events of all kinds,
+# Adds a history with everything that f6 keeps: zones, schema documents, types in versions, events of all kinds,
 # some of them imported.
 sub add_history
 {
@@ -38,6 +38,8 @@ sub add_history
 select f6_register_zone('Utrecht', 'persons'), f6_register_zone('Utrecht', 'addresses'),
        f6_register_zone('Zeist', 'a zone to be renamed');
 update f6.zone set name = 'persons' where organisation = 'Zeist';
+select f6_register_schema('https://example.com/address', '{"type": "object", "required": ["street"]}');
+select f6_register_schema('urn:example:anything', 'true');
 select f6_register_event_type('Residence', '1', '{"type": "object", "required": ["street"]}', valid_from => '/since');
 select f6_register_event_type('Residence', '2',
     '{"type": "object", "required": ["street"], "properties": {"street": {"type": "string", "pattern": "^\\p{Lu}"}}}',
