@@ -7,8 +7,11 @@ MODULE_big = f6
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time uri \
-	metaschema schema_document schema_dialect schema_resource schema_pattern schema_assertions schema_applicators \
-	schema_keywords schema_compile schema_failure schema_assert schema_validate schema_cache event_type zone guard \
+	format format_time format_text format_uri format_address format_mail format_host format_idna \
+	metaschema schema_document schema_dialect schema_resource schema_pattern \
+	schema_assertions schema_applicators schema_keywords schema_compile \
+	schema_failure schema_assert schema_validate schema_cache \
+	event_type zone guard \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init
@@ -56,7 +59,7 @@ PCRE2_LIBS := $(or $(shell pcre2-config --libs8 2>/dev/null),-lpcre2-8)
 # given both by -isystem and by -I is searched as the former.)
 PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) $(PCRE2_CFLAGS)
 PG_CFLAGS = -Wextra -fvisibility=hidden
-SHLIB_LINK = $(PCRE2_LIBS)
+SHLIB_LINK = $(PCRE2_LIBS) -lidn2
 
 # A server configured with LLVM wants bitcode too; do without where its tools are not installed.
 PGXS_GLOBAL := $(dir $(PGXS))../Makefile.global

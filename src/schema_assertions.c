@@ -327,13 +327,14 @@ f6_compile_pattern(f6_builder *builder, const f6_keyword *keyword, const f6_json
 	f6_builder_add(builder, F6_OP_PATTERN, keyword->applies, keyword->name)->as.pattern = pattern;
 }
 
-/* Returns the check of a format that the draft knows, or NULL. */
+/* Returns the check of a format that the dialect's draft defines, or NULL. */
 static f6_format_check
-format_check(const JsonbValue *name, int draft)
+format_check(const JsonbValue *name, const f6_dialect *dialect)
 {
-	(void) name;
-	(void) draft;
-	return NULL;
+	if (name->val.string.len == 5 && memcmp(name->val.string.val, "regex", 5) == 0 &&
+		(dialect->draft & F6_DRAFTS_FROM_7) != 0)
+		return f6_pattern_is_valid;
+	return f6_format_find(name->val.string.val, name->val.string.len, f6_dialect_number(dialect));
 }
 
 /* Compiles format, where it asserts; a format that the draft doesn't know is an annotation. */
@@ -348,7 +349,7 @@ f6_compile_format(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb
 	f6_require_string(path, value);
 	if (!builder->compiler->asserts_format && !dialect->asserts_format)
 		return;
-	check = format_check(value, dialect->draft);
+	check = format_check(value, dialect);
 	if (check == NULL && dialect->asserts_format && dialect->draft == F6_DRAFT_2020_12)
 		f6_schema_unsupported(path, "format of this name, which the metaschema wants to assert,");
 	if (check == NULL)

@@ -630,12 +630,51 @@ f6_schema_compile(Jsonb *document, bool assert_format)
 	return compile_document(&compiler, "", document);
 }
 
-/* Raises an error if a document can't serve as a schema, whatever else will be registered. */
+/* Tells whether the schema of schemas with this URI accepts a document. */
+static bool
+is_schema_under(const char *metaschema, const JsonbValue *document)
+{
+	bool is_registered;
+
+	return f6_schema_accepts(
+		f6_schema_compile(f6_schema_document(metaschema, &is_registered), false), document);
+}
+
+/* Raises an error if a document, which doesn't say in which draft it is written, is valid in none. */
+static void
+check_any_draft(const JsonbValue *document)
+{
+	const char *metaschema;
+	int i;
+
+	for (i = 0; (metaschema = f6_dialect_metaschema(i)) != NULL; i++)
+	{
+		if (is_schema_under(metaschema, document))
+			return;
+	}
+	ereport(ERROR,
+			(errcode(F6_ERR_BAD_ARGUMENT), errmsg("invalid JSON Schema"),
+			 errdetail("No draft from 4 to 2020-12 accepts it."),
+			 errhint("Say by $schema in which draft it is written, to be told what is wrong.")));
+}
+
+/*
+ * Raises an error if a document can't serve as a schema, whatever else will be registered.  One that doesn't
+ * say in which draft it is written is read in the draft of what refers to it.
+ */
 void
 f6_schema_check(const char *uri, Jsonb *document)
 {
 	f6_compiler compiler;
+	JsonbValue root;
+	JsonbValue dialect;
 
+	f6_jsonb_root(document, &root);
+	if (f6_jsonb_is_object(&root) && !f6_jsonb_get(&root, "$schema", 7, &dialect))
+	{
+		check_any_draft(&root);
+		return;
+	}
 	compiler_begin(&compiler, true, true);
 	compile_document(&compiler, uri, document);
 }

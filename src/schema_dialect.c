@@ -20,12 +20,13 @@ static const struct
 {
 	const char *name; /* without the scheme */
 	int draft;
+	int number; /* as people say it */
 } drafts[] = {
-	{ "//json-schema.org/draft-04/schema", F6_DRAFT_4 },
-	{ "//json-schema.org/draft-06/schema", F6_DRAFT_6 },
-	{ "//json-schema.org/draft-07/schema", F6_DRAFT_7 },
-	{ "//json-schema.org/draft/2019-09/schema", F6_DRAFT_2019_09 },
-	{ "//json-schema.org/draft/2020-12/schema", F6_DRAFT_2020_12 },
+	{ "//json-schema.org/draft-04/schema", F6_DRAFT_4, 4 },
+	{ "//json-schema.org/draft-06/schema", F6_DRAFT_6, 6 },
+	{ "//json-schema.org/draft-07/schema", F6_DRAFT_7, 7 },
+	{ "//json-schema.org/draft/2019-09/schema", F6_DRAFT_2019_09, 2019 },
+	{ "//json-schema.org/draft/2020-12/schema", F6_DRAFT_2020_12, 2020 },
 };
 
 static const struct
@@ -99,6 +100,24 @@ find_draft(const char *uri)
 			return drafts[i].draft;
 	}
 	return 0;
+}
+
+/* Returns the number of a dialect's draft: 4, 6, 7, 2019 or 2020. */
+int
+f6_dialect_number(const f6_dialect *dialect)
+{
+	int i = 0;
+
+	while (drafts[i].draft != dialect->draft)
+		i++;
+	return drafts[i].number;
+}
+
+/* Returns the URI of a draft's metaschema, by a number from 0 on; NULL after the last. */
+const char *
+f6_dialect_metaschema(int number)
+{
+	return number < (int) lengthof(drafts) ? psprintf("https:%s", drafts[number].name) : NULL;
 }
 
 /* Adds a vocabulary to the dialect, and tells whether f6 knows it for the dialect's draft. */

@@ -50,6 +50,8 @@ typedef enum f6_dialect_problem
 } f6_dialect_problem;
 
 extern f6_dialect f6_dialect_newest(void);
+extern const char *f6_dialect_metaschema(int number);
+extern int f6_dialect_number(const f6_dialect *dialect);
 extern f6_dialect_problem f6_dialect_find(const char *uri, f6_dialect *dialect, bool *uses_registry,
 										  char **detail);
 

@@ -100,15 +100,15 @@ f6_schema_document(const char *uri, bool *registered)
 	return document;
 }
 
-/* check_document refuses what is no JSON Schema. */
+/* check_document refuses what is no JSON Schema, whatever other documents will be registered. */
 static void
-check_document(Jsonb *document)
+check_document(const char *uri, Jsonb *document)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 schema check", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 
-	f6_schema_compile(document, false);
+	f6_schema_check(uri, document);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }
@@ -165,9 +165,11 @@ checked_row(HeapTuple row, TupleDesc descriptor)
 	Datum document = require(row, descriptor, F6_SCHEMA_DOCUMENT_SCHEMA, "schema");
 	int column = F6_SCHEMA_DOCUMENT_URI;
 	bool isnull = false;
+	char *checked;
 
-	uri = CStringGetTextDatum(check_uri(TextDatumGetCString(uri)));
-	check_document(DatumGetJsonbP(document));
+	checked = check_uri(TextDatumGetCString(uri));
+	check_document(checked, DatumGetJsonbP(document));
+	uri = CStringGetTextDatum(checked);
 	return heap_modify_tuple_by_cols(row, descriptor, 1, &column, &uri, &isnull);
 }
 

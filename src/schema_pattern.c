@@ -395,6 +395,21 @@ f6_pattern_compile(f6_pattern_set *set, const char *text, int length, char **pro
 	return pattern;
 }
 
+/* Tells whether a text of UTF-8 is a regular expression. */
+bool
+f6_pattern_is_valid(const char *text, int length)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 pattern check", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	char *problem = NULL;
+	bool result = f6_pattern_compile(f6_pattern_set_create(), text, length, &problem) != NULL;
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return result;
+}
+
 /* Returns the text from which the pattern was compiled, not terminated. */
 const char *
 f6_pattern_source(const f6_pattern *pattern, int *length)
