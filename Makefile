@@ -10,7 +10,7 @@ SOURCES = \
 	format format_time format_text format_uri format_address format_mail format_host format_idna \
 	metaschema schema_document schema_dialect schema_resource schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \
-	schema_failure schema_assert schema_validate schema_cache \
+	schema_failure schema_content schema_assert schema_validate schema_cache \
 	event_type zone guard \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \

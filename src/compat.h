@@ -28,4 +28,13 @@
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
+/* A lexer of JSON over a text; PostgreSQL 17 can put it where the caller wants. */
+#if PG_VERSION_NUM >= 170000
+#define f6_json_lexer(text, length, encoding) \
+	makeJsonLexContextCstringLen(NULL, text, length, encoding, false)
+#else
+#define f6_json_lexer(text, length, encoding) \
+	makeJsonLexContextCstringLen(text, length, encoding, false)
+#endif
+
 #endif /* F6_COMPAT_H */

@@ -27,7 +27,7 @@
 #define F6_ERR_GENERATED_COLUMN ERRCODE_GENERATED_ALWAYS
 /* 42501: the caller's role may not do this */
 #define F6_ERR_NO_PRIVILEGE ERRCODE_INSUFFICIENT_PRIVILEGE
-/* 0A000: JSON Schema that the validator does not know yet */
+/* 0A000: JSON Schema in a vocabulary or dialect that the validator does not know */
 #define F6_ERR_UNSUPPORTED ERRCODE_FEATURE_NOT_SUPPORTED
 /* 54000: more than f6 takes */
 #define F6_ERR_TOO_DEEP ERRCODE_PROGRAM_LIMIT_EXCEEDED

@@ -14,6 +14,7 @@
 
 #include "f6.h"
 #include "schema_assert.h"
+#include "schema_content.h"
 #include "schema_failure.h"
 
 /* Up to this many items are compared pairwise, more are sorted. */
@@ -41,9 +42,24 @@ check_type(uint32 types, const JsonbValue *value)
 			   0;
 }
 
-/* Checks format. */
+/* Checks what a text of UTF-8 says. */
 static bool
-check_format(const f6_format *format, const JsonbValue *value)
+check_utf8(const f6_op *op, const char *text, int length)
+{
+	switch (op->code)
+	{
+		case F6_OP_CONTENT_ENCODING:
+			return f6_content_is_base64(text, length);
+		case F6_OP_CONTENT_MEDIA_TYPE:
+			return f6_content_is_json(text, length, op->as.is_base64);
+		default:
+			return op->as.format->check(text, length);
+	}
+}
+
+/* Checks format, contentEncoding and contentMediaType. */
+static bool
+check_text(const f6_op *op, const JsonbValue *value)
 {
 	const char *text = value->val.string.val;
 	int length = value->val.string.len;
@@ -51,8 +67,8 @@ check_format(const f6_format *format, const JsonbValue *value)
 	bool result;
 
 	if (utf8 == text)
-		return format->check(text, length);
-	result = format->check(utf8, strlen(utf8));
+		return check_utf8(op, text, length);
+	result = check_utf8(op, utf8, strlen(utf8));
 	pfree(utf8);
 	return result;
 }
@@ -210,7 +226,9 @@ f6_assertion_holds(const f6_op *op, const JsonbValue *value)
 		case F6_OP_MAX_LENGTH:
 			return check_max_length(op->as.limit, value);
 		case F6_OP_FORMAT:
-			return check_format(op->as.format, value);
+		case F6_OP_CONTENT_ENCODING:
+		case F6_OP_CONTENT_MEDIA_TYPE:
+			return check_text(op, value);
 		case F6_OP_PATTERN:
 			return f6_pattern_matches(op->as.pattern, value->val.string.val, value->val.string.len);
 		case F6_OP_MIN_ITEMS:

@@ -361,6 +361,36 @@ f6_compile_format(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb
 	f6_builder_add(builder, F6_OP_FORMAT, keyword->applies, keyword->name)->as.format = format;
 }
 
+/* Tells whether a member of the subschema is a string of this text. */
+static bool
+has_text(const f6_builder *builder, const char *name, const char *text)
+{
+	JsonbValue value;
+
+	return f6_jsonb_get(&builder->schema, name, strlen(name), &value) && value.type == jbvString &&
+		   value.val.string.len == (int) strlen(text) &&
+		   memcmp(value.val.string.val, text, value.val.string.len) == 0;
+}
+
+/*
+ * Compiles draft 7's contentEncoding and contentMediaType, which assert where format does.  Encodings but
+ * base64 and types but JSON are annotations.
+ */
+void
+f6_compile_content(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,
+				   const JsonbValue *value)
+{
+	bool is_base64 = has_text(builder, "contentEncoding", "base64");
+	bool is_known = keyword->operand == F6_OP_CONTENT_ENCODING
+						? is_base64
+						: has_text(builder, "contentMediaType", "application/json");
+
+	f6_require_string(path, value);
+	if (builder->compiler->asserts_format && is_known)
+		f6_builder_add(builder, keyword->operand, keyword->applies, keyword->name)->as.is_base64 =
+			is_base64;
+}
+
 /* Compiles uniqueItems. */
 void
 f6_compile_unique_items(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb_path *path,

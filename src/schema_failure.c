@@ -259,6 +259,13 @@ f6_failure_message(const f6_op *op, const JsonbValue *value)
 			append_quoted(&message, op->as.format->name, op->as.format->length);
 			appendStringInfoString(&message, ", found another one");
 			break;
+		case F6_OP_CONTENT_ENCODING:
+			appendStringInfoString(&message, "expected a string of base64, found another one");
+			break;
+		case F6_OP_CONTENT_MEDIA_TYPE:
+			appendStringInfo(&message, "expected a string of %s, found another one",
+							 op->as.is_base64 ? "JSON in base64" : "JSON");
+			break;
 		case F6_OP_PATTERN:
 			source = f6_pattern_source(op->as.pattern, &length);
 			appendStringInfoString(&message, "expected a string that matches ");

@@ -99,6 +99,8 @@ extern void f6_compile_pattern(f6_builder *builder, const f6_keyword *keyword,
 							   const f6_jsonb_path *path, const JsonbValue *value);
 extern void f6_compile_format(f6_builder *builder, const f6_keyword *keyword,
 							  const f6_jsonb_path *path, const JsonbValue *value);
+extern void f6_compile_content(f6_builder *builder, const f6_keyword *keyword,
+							   const f6_jsonb_path *path, const JsonbValue *value);
 extern void f6_compile_unique_items(f6_builder *builder, const f6_keyword *keyword,
 									const f6_jsonb_path *path, const JsonbValue *value);
 extern void f6_compile_required(f6_builder *builder, const f6_keyword *keyword,

@@ -53,6 +53,8 @@ typedef enum f6_opcode
 	F6_OP_MIN_LENGTH,
 	F6_OP_MAX_LENGTH,
 	F6_OP_FORMAT,
+	F6_OP_CONTENT_ENCODING,
+	F6_OP_CONTENT_MEDIA_TYPE,
 	F6_OP_PATTERN,
 	F6_OP_MIN_ITEMS,
 	F6_OP_MAX_ITEMS,
@@ -196,6 +198,7 @@ typedef struct f6_op
 	{
 		uint32 types;
 		uint32 limit;
+		bool is_base64; /* what has a media type is encoded as well */
 		Numeric number;
 		f6_pattern *pattern;
 		f6_node_id node;

@@ -67,25 +67,64 @@ select schema, pg_temp.refusal(schema::jsonb) from (values
     ('{"pattern": 1}')
 ) schemas (schema);
 
--- What f6 does not know yet is refused, never ignored.
+-- References, anchors and identifiers that are no good.
 select schema, pg_temp.refusal(schema::jsonb) from (values
-    ('{"properties": {"a": {"format": "date"}}}'),
-    ('{"$anchor": "a"}'),
-    ('{"$dynamicRef": "#a"}'),
-    ('{"$dynamicAnchor": "a"}'),
-    ('{"$recursiveRef": "#"}'),
-    ('{"$recursiveAnchor": true}'),
-    ('{"$vocabulary": {}}'),
-    ('{"unevaluatedItems": false}'),
-    ('{"unevaluatedProperties": false}'),
-    ('{"additionalItems": false}'),
-    ('{"dependencies": {}}'),
-    ('{"$schema": "http://json-schema.org/draft-07/schema#"}'),
-    ('{"$defs": {"a": {"$id": "a.json"}}}'),
     ('{"$ref": "#a"}'),
     ('{"$ref": "other.json"}'),
-    ('{"$ref": "https://json-schema.org/draft/2020-12/schema"}')
+    ('{"$ref": "https://example.com/address"}'),
+    ('{"$id": "https://example.com/a/", "$ref": "b"}'),
+    ('{"$dynamicRef": "#a"}'),
+    ('{"$dynamicRef": 1}'),
+    ('{"$anchor": "#a"}'),
+    ('{"$anchor": ""}'),
+    ('{"$dynamicAnchor": 1}'),
+    ('{"$vocabulary": ["https://json-schema.org/draft/2020-12/vocab/core"]}'),
+    ('{"$vocabulary": {"https://json-schema.org/draft/2020-12/vocab/core": 1}}'),
+    ('{"$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}}'),
+    ('{"$defs": {"a": {"$id": "urn:a"}, "b": {"$id": "urn:a"}}}'),
+    ('{"$ref": "https://json-schema.org/draft/2020-12/schema#/nowhere"}'),
+    ('{"unevaluatedProperties": 1}'),
+    ('{"unevaluatedItems": []}'),
+    ('{"dependencies": {"a": 1}}'),
+    ('{"format": 1}'),
+    ('{"$schema": "http://json-schema.org/draft-03/schema#"}')
 ) schemas (schema);
+
+-- What an older draft says of itself.
+select schema, pg_temp.refusal(jsonb_build_object('$schema', 'http://json-schema.org/' || draft || '/schema#') || schema::jsonb)
+from (values
+    ('draft-04', '{"exclusiveMinimum": 1}'),
+    ('draft-04', '{"properties": {"a": true}}'),
+    ('draft-04', '{"additionalProperties": false, "additionalItems": false}'),
+    ('draft-04', '{"const": [], "contains": 1}'),
+    ('draft-04', '{"id": 1}'),
+    ('draft-06', '{"exclusiveMinimum": true}'),
+    ('draft-06', '{"if": 1, "$comment": 1}'),
+    ('draft-07', '{"if": 1}'),
+    ('draft-07', '{"items": [1]}'),
+    ('draft-07', '{"$ref": "#", "type": 1}'),
+    ('draft-07', '{"definitions": {"a": {"$id": "#a"}}, "items": {"$ref": "#a"}}'),
+    ('draft/2019-09', '{"$recursiveRef": "#a"}'),
+    ('draft/2019-09', '{"$recursiveAnchor": 1}'),
+    ('draft/2019-09', '{"prefixItems": 1, "$dynamicRef": 1}')
+) schemas (draft, schema);
+
+-- A metaschema of one's own: its vocabularies, and what else it asks.
+select f6_register_schema('https://example.com/strict', '{
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "https://example.com/strict",
+    "$vocabulary": {"https://json-schema.org/draft/2020-12/vocab/core": true,
+        "https://json-schema.org/draft/2020-12/vocab/validation": true},
+    "$dynamicAnchor": "meta",
+    "$ref": "https://json-schema.org/draft/2020-12/schema",
+    "required": ["title"]}');
+select f6_register_schema('https://example.com/unheard-of', '{
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$vocabulary": {"https://json-schema.org/draft/2020-12/vocab/core": true, "https://example.com/vocab": true}}');
+select pg_temp.refusal('{"$schema": "https://example.com/strict", "type": "string"}');
+select pg_temp.refusal('{"$schema": "https://example.com/unheard-of"}');
+select f6_validate('{"$schema": "https://example.com/strict", "title": "Text", "type": "string"}', '1') as "type counts",
+    f6_validate('{"$schema": "https://example.com/strict", "title": "Text", "not": {"title": "Any"}}', '1') as "not is unknown";
 
 -- What a failure says: it quotes the schema, never the data.
 select schema, data, instance_location, schema_location, keyword, message
