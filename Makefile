@@ -8,7 +8,7 @@ MODULE_big = f6
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time uri \
 	format format_time format_text format_uri format_address format_mail format_host format_idna \
-	metaschema schema_document schema_dialect schema_resource schema_pattern \
+	metaschema schema_document schema_dialect schema_resource schema_regex schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \
 	schema_failure schema_content schema_assert schema_validate schema_cache \
 	event_type zone guard \
