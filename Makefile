@@ -6,21 +6,23 @@ MODULE_big = f6
 
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
-	guc relation jsonb_walk uuid uuid_array iso_time \
-	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
+	guc relation jsonb_walk json_tree uuid uuid_array iso_time \
+	schema_pattern schema_keywords schema_compile schema_failure schema_validate \
+	upcast_steps upcast_chain upcast_function event_type event_type_trigger zone guard \
 	event_basis event event_json event_link event_trigger append validate \
+	upcast event_type_check \
 	fold asof \
 	init
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
-	schema zone event_type event append validate asof access
+	schema zone event_type event upcaster append validate asof access
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the
 # same name.)  What test/pgtap and test/t hold is found by test/run.
 REGRESS = errors json_schema
-ISOLATION = append-same-id append-order register-type
+ISOLATION = append-same-id append-order register-type register-upcaster
 
 OBJS = $(SOURCES:%=src/%.o)
 DATA_built = sql/f6--$(EXTVERSION).sql

@@ -34,6 +34,10 @@ way_instead(Relation relation)
 		return "Append a correction that references the event.";
 	if (f6_is_relation(relation, F6_EVENT_TYPE))
 		return "Register a new version of the event type.";
+	if (f6_is_relation(relation, F6_EVENT_TYPE_DEPRECATION))
+		return "What is deprecated stays so: register a new version of the event type.";
+	if (f6_is_relation(relation, F6_UPCASTER))
+		return "Register an upcaster to a new version of the event type.";
 	if (f6_is_relation(relation, F6_ZONE))
 		return "A zone stays, because its events do.";
 	return "f6 keeps this table: append to f6.event.";

@@ -7,6 +7,7 @@
 #include "f6.h"
 #include "event_type.h"
 #include "guc.h"
+#include "upcast_function.h"
 #include "zone.h"
 
 PG_MODULE_MAGIC;
@@ -20,4 +21,5 @@ _PG_init(void)
 	f6_guc_init();
 	f6_zone_init();
 	f6_event_type_init();
+	f6_upcast_function_init();
 }
