@@ -1,7 +1,8 @@
 -- Who may do what, and what a dump takes along.
 
 grant select on f6.event, f6.event_object, f6.event_link to f6_reader;
-grant select on f6.event_type, f6.schema, f6.zone to f6_reader, f6_writer, f6_importer, f6_admin;
+grant select on f6.schema, f6.event_type, f6.event_type_deprecation, f6.upcaster, f6.zone
+    to f6_reader, f6_writer, f6_importer, f6_admin;
 
 grant insert (zone_id, id, occurred_at, object_ids, event_type, event_version, event_kind, event_source_id,
               event_source_type, event_reference, event_data, metadata)
@@ -9,15 +10,20 @@ grant insert (zone_id, id, occurred_at, object_ids, event_type, event_version, e
 grant insert (created_at) on f6.event to f6_importer;
 grant select ("position", id, created_at) on f6.event to f6_writer, f6_importer;
 
-grant insert (event_type, event_version, schema, valid_from, legal_when_claimed) on f6.event_type to f6_admin;
+grant insert (event_type, event_version, schema, valid_from, legal_when_claimed, assert_format)
+    on f6.event_type to f6_admin;
 grant insert (uri, schema) on f6.schema to f6_admin;
 grant usage on sequence f6.event_type_ordinal_seq to f6_admin;
+grant insert (event_type, event_version, reason) on f6.event_type_deprecation to f6_admin;
+grant insert (event_type, from_version, to_version, function, steps, validate) on f6.upcaster to f6_admin;
+grant usage on sequence f6.upcaster_ordinal_seq to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 
 -- A trigger needs no privilege to run its function; only making another trigger of it would.
 revoke execute on function f6.forbid_change(), f6.registry_changed(), f6.zone_before_change(),
-    f6.schema_before_insert(), f6.event_type_before_insert(), f6.event_before_insert(), f6.event_after_insert() from public;
+    f6.schema_before_insert(), f6.event_type_before_insert(), f6.event_type_deprecation_before_insert(), f6.upcaster_before_insert(),
+    f6.event_before_insert(), f6.event_after_insert() from public;
 
 -- CREATE EXTENSION makes the default zone anew, so a dump leaves it out.
 select pg_catalog.pg_extension_config_dump('f6.zone', 'where zone_id operator(pg_catalog.<>) 1');
@@ -25,6 +31,9 @@ select pg_catalog.pg_extension_config_dump('f6.zone_zone_id_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.schema', '');
 select pg_catalog.pg_extension_config_dump('f6.event_type', '');
 select pg_catalog.pg_extension_config_dump('f6.event_type_ordinal_seq', '');
+select pg_catalog.pg_extension_config_dump('f6.event_type_deprecation', '');
+select pg_catalog.pg_extension_config_dump('f6.upcaster', '');
+select pg_catalog.pg_extension_config_dump('f6.upcaster_ordinal_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');
 select pg_catalog.pg_extension_config_dump('f6.event_position_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event_object', '');

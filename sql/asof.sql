@@ -8,21 +8,23 @@ create function @extschema@.f6_events(
     object_id uuid,
     valid_at timestamptz default pg_catalog.clock_timestamp(),
     known_at timestamptz default pg_catalog.clock_timestamp(),
-    legal boolean default false
+    legal boolean default false,
+    versions jsonb default null
 ) returns setof f6.event
     language c stable parallel restricted
     as 'MODULE_PATHNAME', 'f6_events';
-comment on function @extschema@.f6_events(uuid, timestamptz, timestamptz, boolean) is
-    'the claims that count for an object at a material time, as known at a formal time: as stored, in the order in which they are folded';
+comment on function @extschema@.f6_events(uuid, timestamptz, timestamptz, boolean, jsonb) is
+    'the claims that count for an object at a material time, as known at a formal time: in the version to read, in the order in which they are folded';
 
 create function @extschema@.f6_state_asof(
     object_id uuid,
     valid_at timestamptz default pg_catalog.clock_timestamp(),
     known_at timestamptz default pg_catalog.clock_timestamp(),
     projection text default null,
-    legal boolean default false
+    legal boolean default false,
+    versions jsonb default null
 ) returns jsonb
     language c stable parallel restricted
     as 'MODULE_PATHNAME', 'f6_state_asof';
-comment on function @extschema@.f6_state_asof(uuid, timestamptz, timestamptz, text, boolean) is
+comment on function @extschema@.f6_state_asof(uuid, timestamptz, timestamptz, text, boolean, jsonb) is
     'the state of an object at a material time, as known at a formal time; NULL where nothing is known';

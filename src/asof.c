@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
@@ -120,12 +121,20 @@ typedef struct mark
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* The types of the object's events: copies, which stay whatever happens to the registry's cache. */
+/* A type of the object's events: a copy, which stays whatever happens to the registry's cache. */
+typedef struct kept_type
+{
+	f6_event_type type; /* must come first: claims point to it */
+	bool is_readied;
+	f6_upcast *upcast; /* once readied: to the version to read, NULL when it is this one */
+} kept_type;
+
+/* The types of the object's events, by name and version. */
 typedef struct known_type
 {
 	type_key key;
 	uint32 hash;
-	f6_event_type *type;
+	const f6_event_type *type;
 	char status;
 } known_type;
 
@@ -199,18 +208,20 @@ text_key(const text *name, const text *version)
 	return key;
 }
 
-/* copy_type copies what a claim needs to know of its type. */
-static f6_event_type *
-copy_type(const f6_event_type *type)
+/* keep_type copies what a claim needs to know of its type. */
+static const f6_event_type *
+keep_type(MemoryContext context, const f6_event_type *type)
 {
-	f6_event_type *copy = palloc(sizeof(f6_event_type));
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	kept_type *kept = palloc0(sizeof(kept_type));
 
-	*copy = *type;
-	copy->event_type = pstrdup(type->event_type);
-	copy->event_version = pstrdup(type->event_version);
-	copy->valid_from = type->valid_from == NULL ? NULL : pstrdup(type->valid_from);
-	copy->program = NULL;
-	return copy;
+	kept->type = *type;
+	kept->type.event_type = pstrdup(type->event_type);
+	kept->type.event_version = pstrdup(type->event_version);
+	kept->type.valid_from = type->valid_from == NULL ? NULL : pstrdup(type->valid_from);
+	kept->type.program = NULL;
+	MemoryContextSwitchTo(caller);
+	return &kept->type;
 }
 
 /* find_type returns a type, from the registry when it is met for the first time. */
@@ -218,19 +229,14 @@ static const f6_event_type *
 find_type(resolution *resolving, type_key key)
 {
 	known_type *known = known_types_lookup(resolving->types, key);
-	MemoryContext caller;
-	f6_event_type *type;
+	const f6_event_type *type;
 	bool found;
 
 	if (known != NULL)
 		return known->type;
 
-	type = (f6_event_type *) f6_event_type_get(pnstrdup(key.name, key.name_length),
-											   pnstrdup(key.version, key.version_length));
-	caller = MemoryContextSwitchTo(resolving->kept);
-	type = copy_type(type);
-	MemoryContextSwitchTo(caller);
-
+	type = keep_type(resolving->kept, f6_event_type_get(pnstrdup(key.name, key.name_length),
+														pnstrdup(key.version, key.version_length)));
 	key.name = type->event_type;
 	key.version = type->event_version;
 	known = known_types_insert(resolving->types, key, &found);
@@ -238,15 +244,14 @@ find_type(resolution *resolving, type_key key)
 	return type;
 }
 
-/* type_for_data returns the type of a claim, at the version that the data of its content was written for. */
-static const f6_event_type *
-type_for_data(resolution *resolving, const history_event *claim, const content *said)
+/* data_key returns the type of a claim, at the version that the data of its content was written for. */
+static type_key
+data_key(const history_event *claim, const content *said)
 {
-	type_key key = claim->type;
-
-	if (same_bytes(said->type.name, said->type.name_length, key.name, key.name_length))
-		key = said->type;
-	return find_type(resolving, key);
+	if (same_bytes(said->type.name, said->type.name_length, claim->type.name,
+				   claim->type.name_length))
+		return said->type;
+	return claim->type;
 }
 
 /* has_force tells whether an event counts as far as its validation goes. */
@@ -419,7 +424,7 @@ meet_claim(resolution *resolving, const history_event *event, const mark *own)
 	if (own != NULL && own->corrected != NULL)
 		said = *own->corrected;
 
-	type = type_for_data(resolving, event, &said);
+	type = find_type(resolving, data_key(event, &said));
 	material_time = said.occurred_at;
 	if (type->valid_from != NULL)
 	{
@@ -444,6 +449,7 @@ meet_claim(resolution *resolving, const history_event *event, const mark *own)
 	claim->type = type;
 	claim->data = question->with_data ? said.data : NULL;
 	claim->row = question->with_row ? copy_row(resolving, event) : NULL;
+	claim->row_type = question->with_row ? find_type(resolving, event->type) : NULL;
 }
 
 /* read_event reads a row of the history. */
@@ -638,6 +644,50 @@ sort_claims(f6_claims *result)
 	qsort(result->claims, result->count, sizeof(f6_claim), compare_claims);
 }
 
+/* version_to_read returns the version in which the question has a type read. */
+static const char *
+version_to_read(const f6_question *question, const char *event_type)
+{
+	JsonbValue root;
+	JsonbValue version;
+
+	if (question->versions != NULL)
+	{
+		f6_jsonb_root(question->versions, &root);
+		if (f6_jsonb_get(&root, event_type, (int) strlen(event_type), &version))
+			return pnstrdup(version.val.string.val, version.val.string.len);
+	}
+	return f6_event_type_readable(event_type);
+}
+
+/* find_upcast returns what brings data of a type to the version to read, NULL when it is that one. */
+static f6_upcast *
+find_upcast(const f6_question *question, const f6_event_type *type)
+{
+	kept_type *kept = (kept_type *) type;
+
+	if (!kept->is_readied)
+	{
+		kept->upcast = f6_upcast_begin(type->event_type, type->event_version,
+									   version_to_read(question, type->event_type));
+		kept->is_readied = true;
+	}
+	return kept->upcast;
+}
+
+/* find_upcasts gives each claim what brings it to the version to read; that no upcaster leads there is an error. */
+static void
+find_upcasts(const f6_question *question, f6_claims *claims)
+{
+	for (uint64 i = 0; i < claims->count; i++)
+	{
+		f6_claim *claim = &claims->claims[i];
+
+		claim->data_upcast = question->with_data ? find_upcast(question, claim->type) : NULL;
+		claim->row_upcast = question->with_row ? find_upcast(question, claim->row_type) : NULL;
+	}
+}
+
 /* f6_claims_asof returns the claims that count, in the current memory context and children of it. */
 f6_claims *
 f6_claims_asof(const f6_question *question)
@@ -668,6 +718,7 @@ f6_claims_asof(const f6_question *question)
 	read_history(question, &resolving.receiver);
 	sort_claims(resolving.result);
 	MemoryContextDelete(resolving.working);
+	find_upcasts(question, resolving.result);
 	return resolving.result;
 }
 
@@ -680,7 +731,38 @@ required_argument(FunctionCallInfo fcinfo, int number, const char *name, const c
 						errhint("%s", hint)));
 }
 
-/* read_question reads what is asked from a function's arguments; legal is the last of them. */
+/* read_versions reads which types are to be read in another version; what is not registered is an error. */
+static Jsonb *
+read_versions(Jsonb *versions)
+{
+	f6_jsonb_object_walk walk;
+	JsonbValue root;
+	JsonbValue type;
+	JsonbValue version;
+
+	f6_jsonb_root(versions, &root);
+	if (!f6_jsonb_is_object(&root))
+		ereport(ERROR,
+				(errcode(F6_ERR_BAD_ARGUMENT),
+				 errmsg("versions must be a JSON object, found %s", f6_jsonb_type_name(&root)),
+				 errhint("It says which types to read in which version, such as "
+						 "'{\"Residence\": \"1\"}'.")));
+	f6_jsonb_object_begin(&walk, &root);
+	while (f6_jsonb_object_next(&walk, &type, &version))
+	{
+		const char *event_type = pnstrdup(type.val.string.val, type.val.string.len);
+
+		if (version.type != jbvString)
+			ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
+							errmsg("the version of event type \"%s\" must be a string, found %s",
+								   event_type, f6_jsonb_type_name(&version))));
+		(void) f6_event_type_get(event_type,
+								 pnstrdup(version.val.string.val, version.val.string.len));
+	}
+	return versions;
+}
+
+/* read_question reads what is asked from a function's arguments; legal and the versions are the last of them. */
 static void
 read_question(FunctionCallInfo fcinfo, int legal, f6_question *question)
 {
@@ -696,6 +778,8 @@ read_question(FunctionCallInfo fcinfo, int legal, f6_question *question)
 	question->valid_at = PG_GETARG_TIMESTAMPTZ(1);
 	question->known_at = PG_GETARG_TIMESTAMPTZ(2);
 	question->legal = PG_GETARG_BOOL(legal);
+	if (!PG_ARGISNULL(legal + 1))
+		question->versions = read_versions(PG_GETARG_JSONB_P(legal + 1));
 }
 
 /* fold_claims returns the fold of claims, in the current memory context. */
@@ -706,15 +790,21 @@ fold_claims(const f6_claims *claims)
 
 	for (uint64 i = 0; i < claims->count; i++)
 	{
+		const f6_claim *claim = &claims->claims[i];
+		Jsonb *data = claim->data;
 		JsonbValue patch;
 
-		f6_jsonb_root(claims->claims[i].data, &patch);
+		if (claim->data_upcast != NULL)
+			data = f6_upcast_data(claim->data_upcast, &claim->id, data);
+		f6_jsonb_root(data, &patch);
 		f6_fold_merge(fold, &patch);
+		if (data != claim->data)
+			pfree(data);
 	}
 	return fold;
 }
 
-/* f6_state_asof(object_id, valid_at, known_at, projection, legal) returns the object's state, NULL where nothing is known. */
+/* f6_state_asof(object_id, valid_at, known_at, projection, legal, versions) returns the object's state, NULL where nothing is known. */
 Datum
 f6_state_asof(PG_FUNCTION_ARGS)
 {
@@ -746,11 +836,47 @@ f6_state_asof(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(state);
 }
 
-/* f6_events(object_id, valid_at, known_at, legal) returns the events that count, as stored, in fold order. */
+/* upcast_row returns the row of a claim in the version to read. */
+static HeapTuple
+upcast_row(const f6_claim *claim, TupleDesc descriptor)
+{
+	int columns[] = { F6_EVENT_EVENT_VERSION, F6_EVENT_DATA };
+	Datum changed[2];
+	bool nulls[] = { false, false };
+	HeapTupleData row = { 0 };
+	Datum stored;
+	bool isnull;
+
+	row.t_data = claim->row;
+	row.t_len = HeapTupleHeaderGetDatumLength(row.t_data);
+	stored = heap_getattr(&row, F6_EVENT_DATA, descriptor, &isnull);
+	changed[0] = CStringGetTextDatum(f6_upcast_version(claim->row_upcast));
+	changed[1] =
+		JsonbPGetDatum(f6_upcast_data(claim->row_upcast, &claim->id, DatumGetJsonbP(stored)));
+	return heap_modify_tuple_by_cols(&row, descriptor, lengthof(columns), columns, changed, nulls);
+}
+
+/* put_row adds the row of a claim to a function's result. */
+static void
+put_row(ReturnSetInfo *result, const f6_claim *claim, MemoryContext scratch)
+{
+	MemoryContext caller = MemoryContextSwitchTo(scratch);
+	HeapTupleData stored = { 0 };
+
+	stored.t_data = claim->row;
+	stored.t_len = HeapTupleHeaderGetDatumLength(claim->row);
+	tuplestore_puttuple(result->setResult,
+						claim->row_upcast == NULL ? &stored : upcast_row(claim, result->setDesc));
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(scratch);
+}
+
+/* f6_events(object_id, valid_at, known_at, legal, versions) returns the events that count, in fold order. */
 Datum
 f6_events(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext scratch;
 	f6_question question;
 	f6_claims *claims;
 
@@ -761,13 +887,8 @@ f6_events(PG_FUNCTION_ARGS)
 	question.with_row = true;
 
 	claims = f6_claims_asof(&question);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "f6 events", ALLOCSET_DEFAULT_SIZES);
 	for (uint64 i = 0; i < claims->count; i++)
-	{
-		HeapTupleData row = { 0 };
-
-		row.t_data = claims->claims[i].row;
-		row.t_len = HeapTupleHeaderGetDatumLength(row.t_data);
-		tuplestore_puttuple(result->setResult, &row);
-	}
+		put_row(result, &claims->claims[i], scratch);
 	return (Datum) 0;
 }

@@ -11,6 +11,7 @@
 #include "utils/uuid.h"
 
 #include "event_type.h"
+#include "upcast.h"
 
 typedef struct f6_question
 {
@@ -20,6 +21,7 @@ typedef struct f6_question
 	bool legal;			  /* only what has legal force? */
 	bool with_data;		  /* fill in the claims' data? */
 	bool with_row;		  /* fill in the claims' rows? */
+	Jsonb *versions;	  /* types to read in another version than by default; NULL: none */
 } f6_question;
 
 /* A claim that counts, as the corrections in force restate it. */
@@ -30,8 +32,12 @@ typedef struct f6_claim
 	TimestampTz occurred_at;
 	TimestampTz material_time;
 	const f6_event_type *type; /* of the claim, at the version of the data; it has no program */
-	Jsonb *data;
+	Jsonb *data;			   /* as stored */
+	f6_upcast
+		*data_upcast;	 /* brings the data to the version to read; NULL: it is in that version */
 	HeapTupleHeader row; /* of f6.event, as stored */
+	const f6_event_type *row_type;
+	f6_upcast *row_upcast; /* brings the row's data to the version to read */
 } f6_claim;
 
 /* Claims in the order in which they are folded. */

@@ -17,6 +17,15 @@
 #define PGDLLEXPORT __attribute__((visibility("default")))
 #endif
 
+/* Until 15 each kind of object had a function of its own that checks privileges. */
+#if PG_VERSION_NUM < 160000
+#define f6_may_execute(function) \
+	(pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define f6_may_execute(function) \
+	(object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* From 18 the server makes time-ordered UUIDs itself. */
 #if PG_VERSION_NUM >= 180000
 #include "utils/fmgrprotos.h"

@@ -9,6 +9,8 @@
 
 /* 55000: the log and the registry are append-only */
 #define F6_ERR_FORBIDDEN_CHANGE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+/* 55000: a version that takes no new events, or that no upcaster leads to */
+#define F6_ERR_VERSION ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
 /* 42704: no such event type, version, zone or projection */
 #define F6_ERR_UNKNOWN ERRCODE_UNDEFINED_OBJECT
 /* 42710: the name stands for another definition already */
@@ -19,6 +21,10 @@
 #define F6_ERR_MISSING_REFERENCE ERRCODE_FOREIGN_KEY_VIOLATION
 /* 23505: the id belongs to an event with other content */
 #define F6_ERR_DUPLICATE_ID ERRCODE_UNIQUE_VIOLATION
+/* 42883: an upcaster's function does not exist any more */
+#define F6_ERR_NO_FUNCTION ERRCODE_UNDEFINED_FUNCTION
+/* 42P17: an upcaster's function that does not do for one */
+#define F6_ERR_BAD_FUNCTION ERRCODE_INVALID_OBJECT_DEFINITION
 /* 22023: an argument that makes no sense */
 #define F6_ERR_BAD_ARGUMENT ERRCODE_INVALID_PARAMETER_VALUE
 /* 22004: an argument that must not be NULL */

@@ -296,6 +296,20 @@ complete_version(f6_event_row *row)
 			CStringGetTextDatum(f6_event_type_newest(event_text(row, F6_EVENT_EVENT_TYPE))));
 }
 
+/*
+ * check_version refuses an event of a version that was deprecated when the event was recorded: now, or when an importer says.
+ * What was recorded before, elsewhere, may so be imported afterwards.
+ */
+static void
+check_version(const f6_event_row *row, bool imported)
+{
+	TimestampTz recorded_at =
+		imported ? DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)) : DT_NOEND;
+
+	f6_event_type_check_use(event_text(row, F6_EVENT_EVENT_TYPE),
+							event_text(row, F6_EVENT_EVENT_VERSION), recorded_at);
+}
+
 /* check_depth refuses data that is nested so deeply that folding it might exceed a reader's stack. */
 static void
 check_depth(const JsonbValue *data)
@@ -560,6 +574,7 @@ f6_event_complete(Relation event, f6_event_row *row)
 
 	complete_zone(row);
 	complete_version(row);
+	check_version(row, imported);
 	f6_basis_read(event, row, &basis);
 	f6_basis_check(kind, &basis);
 	if (kind != F6_CLAIM)

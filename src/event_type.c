@@ -1,16 +1,17 @@
 /*
  * event_type.c
- *		The registry of event types, read from f6.event_type and kept compiled for the backend's life.
+ *		The registry of event types: versions, what is deprecated, and upcasters, kept compiled for the backend's life.
  *
- * The cache lives in one memory context.  A change of the table marks it stale, by relcache callback; the next look-up
- * then drops it whole and reads on demand.  A type is entered last, when all of it is there, so an error leaves no half of one.
+ * The cache lives in one memory context.  A change of a table marks it stale, by relcache callback; the next look-up
+ * then drops it whole and reads on demand, or leaves it to those who still hold it and begins another.  A type is entered
+ * last, when all of it is there, so an error leaves no half of one.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_collation_d.h"
-#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -18,6 +19,7 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "f6.h"
 #include "errors.h"
@@ -27,21 +29,33 @@
 #include "relation.h"
 #include "schema_compile.h"
 
-F6_FUNCTION(f6_event_type_before_insert);
-
 /* One version of a type: what others see, and the schema until it's compiled. */
 typedef struct registry_version
 {
 	f6_event_type type;
 	Jsonb *schema;
+	int number; /* counts from 0 among the type's */
+	TimestampTz deprecated_at;
+	const char *deprecation_reason;
 	struct registry_version *older;
 } registry_version;
 
-/* A type with its versions, the newest first. */
+/* A way from one version to another that was asked for before. */
+typedef struct registry_chain
+{
+	f6_chain chain;
+	struct registry_chain *next;
+} registry_chain;
+
+/* A type with its versions, the newest first, and its upcasters, the oldest first. */
 typedef struct registry_type
 {
 	const char *name;
 	registry_version *newest;
+	int versions;
+	f6_upcaster *upcasters;
+	int upcaster_count;
+	registry_chain *chains;
 	MemoryContext context;
 	uint32 hash;
 	char status;
@@ -61,17 +75,37 @@ typedef struct registry_type
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-static MemoryContext registry_context = NULL;
-static registry_hash *registry = NULL;
-static Oid registry_relation = InvalidOid;
-static bool registry_stale = false;
+/* What was read of the registry since it last changed. */
+typedef struct registry_cache
+{
+	MemoryContext context;
+	registry_hash *types;
+	uint64 generation;
+	int holders;
+	bool retired; /* a change has made another cache take its place */
+} registry_cache;
 
-/* forget marks the cache stale when the table of types changes, or when anything may have. */
+/* The tables whose changes make the cache stale. */
+enum registry_table
+{
+	TYPES,
+	DEPRECATIONS,
+	UPCASTERS,
+	REGISTRY_TABLES
+};
+
+static registry_cache *registry = NULL;
+static Oid registry_tables[REGISTRY_TABLES];
+static bool registry_stale = false;
+static uint64 registry_generation = 0;
+
+/* forget marks the cache stale when a table of the registry changes, or when anything may have. */
 static void
 forget(Datum arg, Oid relation)
 {
 	(void) arg;
-	if (relation == InvalidOid || relation == registry_relation)
+	if (relation == InvalidOid || relation == registry_tables[TYPES] ||
+		relation == registry_tables[DEPRECATIONS] || relation == registry_tables[UPCASTERS])
 		registry_stale = true;
 }
 
@@ -82,20 +116,73 @@ f6_event_type_init(void)
 	CacheRegisterRelcacheCallback(forget, (Datum) 0);
 }
 
+/* retire gives up the cache: it goes now, or with the last of those who hold it. */
+static void
+retire(void)
+{
+	registry_cache *old = registry;
+
+	registry = NULL;
+	if (old == NULL)
+		return;
+	old->retired = true;
+	if (old->holders == 0)
+		MemoryContextDelete(old->context);
+}
+
 /* ready_registry makes an empty cache where there is none, or where what it holds may be wrong. */
 static void
 ready_registry(void)
 {
+	MemoryContext context;
+	registry_cache *fresh;
+
+	/* A statement that needs no lock that it does not have already would not hear of changes otherwise. */
+	AcceptInvalidationMessages();
 	if (registry != NULL && !registry_stale)
 		return;
-	registry = NULL;
-	if (registry_context == NULL)
-		registry_context =
-			AllocSetContextCreate(CacheMemoryContext, "f6 event types", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextReset(registry_context);
-	registry_relation = f6_relation_oid(F6_EVENT_TYPE);
+	retire();
+	registry_tables[TYPES] = f6_relation_oid(F6_EVENT_TYPE);
+	registry_tables[DEPRECATIONS] = f6_relation_oid(F6_EVENT_TYPE_DEPRECATION);
+	registry_tables[UPCASTERS] = f6_relation_oid(F6_UPCASTER);
 	registry_stale = false;
-	registry = registry_create(registry_context, 64, NULL);
+	context = AllocSetContextCreate(CacheMemoryContext, "f6 event types", ALLOCSET_DEFAULT_SIZES);
+	fresh = MemoryContextAllocZero(context, sizeof(registry_cache));
+	fresh->context = context;
+	fresh->types = registry_create(context, 64, NULL);
+	fresh->generation = ++registry_generation;
+	registry = fresh;
+}
+
+/* f6_event_type_generation returns a number that changes whenever the registry may have. */
+uint64
+f6_event_type_generation(void)
+{
+	ready_registry();
+	return registry->generation;
+}
+
+/* release ends the hold of a memory context that goes. */
+static void
+release(void *arg)
+{
+	registry_cache *held = arg;
+
+	held->holders--;
+	if (held->retired && held->holders == 0)
+		MemoryContextDelete(held->context);
+}
+
+/* hold keeps what the cache has given out until the current memory context goes, whatever changes meanwhile. */
+static void
+hold(void)
+{
+	MemoryContextCallback *end = palloc(sizeof(MemoryContextCallback));
+
+	end->func = release;
+	end->arg = registry;
+	registry->holders++;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, end);
 }
 
 /* row_text returns a column of a registry row as a string, NULL for NULL. */
@@ -122,6 +209,8 @@ read_version(HeapTuple row, TupleDesc descriptor)
 	version->type.valid_from = row_text(row, descriptor, F6_EVENT_TYPE_VALID_FROM);
 	version->type.legal_when_claimed =
 		DatumGetBool(heap_getattr(row, F6_EVENT_TYPE_LEGAL_WHEN_CLAIMED, descriptor, &isnull));
+	version->type.assert_format =
+		DatumGetBool(heap_getattr(row, F6_EVENT_TYPE_ASSERT_FORMAT, descriptor, &isnull));
 	version->schema =
 		DatumGetJsonbPCopy(heap_getattr(row, F6_EVENT_TYPE_SCHEMA, descriptor, &isnull));
 	return version;
@@ -140,26 +229,158 @@ add_version(registry_version *newest, registry_version *version)
 	return newest;
 }
 
+/* A scan of the rows of a type in one of the registry's tables, whose first column it is. */
+typedef struct type_scan
+{
+	Relation relation;
+	SysScanDesc scan;
+} type_scan;
+
+/* begin_type_scan begins to read the rows of a type. */
+static type_scan
+begin_type_scan(Oid table, const char *index, const char *event_type)
+{
+	type_scan reading = { table_open(table, AccessShareLock), NULL };
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(event_type));
+	key.sk_collation = TupleDescAttr(RelationGetDescr(reading.relation), 0)->attcollation;
+	reading.scan =
+		systable_beginscan(reading.relation, f6_relation_oid(index), true, NULL, 1, &key);
+	return reading;
+}
+
+/* end_type_scan ends it. */
+static void
+end_type_scan(type_scan *reading)
+{
+	systable_endscan(reading->scan);
+	table_close(reading->relation, AccessShareLock);
+}
+
 /* read_versions reads all versions of a type into the current memory context, NULL when there are none. */
 static registry_version *
 read_versions(const char *event_type)
 {
-	Relation relation = table_open(registry_relation, AccessShareLock);
+	type_scan reading = begin_type_scan(registry_tables[TYPES], F6_EVENT_TYPE_INDEX, event_type);
 	registry_version *newest = NULL;
-	ScanKeyData key;
-	SysScanDesc scan;
 	HeapTuple row;
 
-	ScanKeyInit(&key, F6_EVENT_TYPE_NAME, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(event_type));
-	key.sk_collation =
-		TupleDescAttr(RelationGetDescr(relation), F6_EVENT_TYPE_NAME - 1)->attcollation;
-	scan = systable_beginscan(relation, f6_relation_oid(F6_EVENT_TYPE_INDEX), true, NULL, 1, &key);
-	while (HeapTupleIsValid(row = systable_getnext(scan)))
-		newest = add_version(newest, read_version(row, RelationGetDescr(relation)));
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
+	while (HeapTupleIsValid(row = systable_getnext(reading.scan)))
+		newest = add_version(newest, read_version(row, RelationGetDescr(reading.relation)));
+	end_type_scan(&reading);
 	return newest;
+}
+
+/* version_named returns a version of a type, NULL if there is none of that name. */
+static registry_version *
+version_named(registry_version *newest, const char *event_version)
+{
+	registry_version *version = newest;
+
+	while (version != NULL && strcmp(version->type.event_version, event_version) != 0)
+		version = version->older;
+	return version;
+}
+
+/* read_deprecations takes note of which versions of a type are deprecated. */
+static void
+read_deprecations(const char *event_type, registry_version *newest)
+{
+	type_scan reading =
+		begin_type_scan(registry_tables[DEPRECATIONS], F6_DEPRECATION_INDEX, event_type);
+	TupleDesc descriptor = RelationGetDescr(reading.relation);
+	HeapTuple row;
+	bool isnull;
+
+	while (HeapTupleIsValid(row = systable_getnext(reading.scan)))
+	{
+		registry_version *version =
+			version_named(newest, row_text(row, descriptor, F6_DEPRECATION_VERSION));
+
+		if (version == NULL)
+			continue;
+		version->type.deprecated = true;
+		version->deprecated_at =
+			DatumGetTimestampTz(heap_getattr(row, F6_DEPRECATION_AT, descriptor, &isnull));
+		version->deprecation_reason = row_text(row, descriptor, F6_DEPRECATION_REASON);
+	}
+	end_type_scan(&reading);
+}
+
+/* read_upcaster copies a row of f6.upcaster, and tells whether both of its versions are known: replication may bring it first. */
+static bool
+read_upcaster(HeapTuple row, TupleDesc descriptor, registry_version *newest, f6_upcaster *upcaster)
+{
+	registry_version *from = version_named(newest, row_text(row, descriptor, F6_UPCASTER_FROM));
+	registry_version *to = version_named(newest, row_text(row, descriptor, F6_UPCASTER_TO));
+	Datum steps;
+	bool isnull;
+
+	if (from == NULL || to == NULL)
+		return false;
+	memset(upcaster, 0, sizeof(f6_upcaster));
+	upcaster->from = from->number;
+	upcaster->to = to->number;
+	upcaster->from_version = from->type.event_version;
+	upcaster->to_version = to->type.event_version;
+	upcaster->ordinal = DatumGetInt64(heap_getattr(row, F6_UPCASTER_ORDINAL, descriptor, &isnull));
+	upcaster->function = row_text(row, descriptor, F6_UPCASTER_FUNCTION);
+	steps = heap_getattr(row, F6_UPCASTER_STEPS, descriptor, &isnull);
+	upcaster->document = isnull ? NULL : DatumGetJsonbPCopy(steps);
+	upcaster->validate = DatumGetBool(heap_getattr(row, F6_UPCASTER_VALIDATE, descriptor, &isnull));
+	return true;
+}
+
+/* compare_upcasters compares two upcasters by when they were registered. */
+static int
+compare_upcasters(const void *a, const void *b)
+{
+	int64 first = ((const f6_upcaster *) a)->ordinal;
+	int64 second = ((const f6_upcaster *) b)->ordinal;
+
+	return first < second ? -1 : first > second;
+}
+
+/* read_upcasters reads the upcasters of a type, the oldest first. */
+static void
+read_upcasters(registry_type *entry)
+{
+	type_scan reading = begin_type_scan(registry_tables[UPCASTERS], F6_UPCASTER_INDEX, entry->name);
+	int room = 4;
+	HeapTuple row;
+
+	entry->upcasters = palloc(sizeof(f6_upcaster) * room);
+	while (HeapTupleIsValid(row = systable_getnext(reading.scan)))
+	{
+		if (entry->upcaster_count == room)
+			entry->upcasters = repalloc(entry->upcasters, sizeof(f6_upcaster) * (room *= 2));
+		if (read_upcaster(row, RelationGetDescr(reading.relation), entry->newest,
+						  &entry->upcasters[entry->upcaster_count]))
+			entry->upcaster_count++;
+	}
+	end_type_scan(&reading);
+	qsort(entry->upcasters, entry->upcaster_count, sizeof(f6_upcaster), compare_upcasters);
+}
+
+/* read_type reads all of a type into the current memory context. */
+static registry_type
+read_type(const char *event_type)
+{
+	registry_type type = { 0 };
+
+	type.newest = read_versions(event_type);
+	if (type.newest == NULL)
+		ereport(ERROR,
+				(errcode(F6_ERR_UNKNOWN), errmsg("event type \"%s\" is not registered", event_type),
+				 errhint("Register it with f6_register_event_type; f6.event_type lists the types "
+						 "and their versions.")));
+	type.name = type.newest->type.event_type;
+	for (registry_version *version = type.newest; version != NULL; version = version->older)
+		version->number = type.versions++;
+	read_deprecations(event_type, type.newest);
+	read_upcasters(&type);
+	return type;
 }
 
 /* load_type reads a type into the cache. */
@@ -169,20 +390,17 @@ load_type(const char *event_type)
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 event type", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	registry_version *newest = read_versions(event_type);
+	registry_type type = read_type(event_type);
 	registry_type *entry;
 	bool found;
 
 	MemoryContextSwitchTo(caller);
-	if (newest == NULL)
-		ereport(ERROR,
-				(errcode(F6_ERR_UNKNOWN), errmsg("event type \"%s\" is not registered", event_type),
-				 errhint("Register it with f6_register_event_type; f6.event_type lists the types "
-						 "and their versions.")));
-	MemoryContextSetParent(context, registry_context);
-	entry = registry_insert(registry, newest->type.event_type, &found);
-	entry->newest = newest;
-	entry->context = context;
+	MemoryContextSetParent(context, registry->context);
+	entry = registry_insert(registry->types, type.name, &found);
+	type.context = context;
+	type.hash = entry->hash;
+	type.status = entry->status;
+	*entry = type;
 	return entry;
 }
 
@@ -193,7 +411,7 @@ find_type(const char *event_type)
 	registry_type *entry;
 
 	ready_registry();
-	entry = registry_lookup(registry, event_type);
+	entry = registry_lookup(registry->types, event_type);
 	return entry != NULL ? entry : load_type(event_type);
 }
 
@@ -204,7 +422,7 @@ compile_schema(registry_type *entry, registry_version *version)
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 schema", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	f6_program *program = f6_schema_compile(version->schema, true);
+	f6_program *program = f6_schema_compile(version->schema, version->type.assert_format);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextSetParent(context, entry->context);
@@ -223,27 +441,87 @@ known_versions(const registry_version *newest)
 	return list.data;
 }
 
-/* f6_event_type_newest returns the newest version of a type, copied; an unknown type is an error. */
+/* newest_in_use returns the newest version that is not deprecated, NULL if all are. */
+static registry_version *
+newest_in_use(const registry_type *entry)
+{
+	registry_version *version = entry->newest;
+
+	while (version != NULL && version->type.deprecated)
+		version = version->older;
+	return version;
+}
+
+/* refuse_all_deprecated raises the error for a type that has no version for new events. */
+static void
+refuse_all_deprecated(const registry_type *entry)
+{
+	ereport(ERROR, (errcode(F6_ERR_VERSION),
+					errmsg("every version of event type \"%s\" is deprecated", entry->name),
+					errhint("Register a new version with f6_register_event_type.")));
+}
+
+/*
+ * f6_event_type_newest returns the newest version of a type that is not deprecated, copied; an unknown type and one without
+ * such a version are errors.
+ */
 char *
 f6_event_type_newest(const char *event_type)
 {
-	return pstrdup(find_type(event_type)->newest->type.event_version);
+	registry_type *entry = find_type(event_type);
+	registry_version *newest = newest_in_use(entry);
+
+	if (newest == NULL)
+		refuse_all_deprecated(entry);
+	return pstrdup(newest->type.event_version);
+}
+
+/* f6_event_type_readable returns the version in which a type is read: the newest that is not deprecated, or of all. */
+char *
+f6_event_type_readable(const char *event_type)
+{
+	registry_type *entry = find_type(event_type);
+	registry_version *newest = newest_in_use(entry);
+
+	return pstrdup((newest != NULL ? newest : entry->newest)->type.event_version);
 }
 
 /* find_version returns a version of a type from the cache; an unknown one is an error. */
 static registry_version *
 find_version(registry_type *entry, const char *event_version)
 {
-	registry_version *version = entry->newest;
+	registry_version *version = version_named(entry->newest, event_version);
 
-	while (version != NULL && strcmp(version->type.event_version, event_version) != 0)
-		version = version->older;
 	if (version == NULL)
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
 						errmsg("version \"%s\" of event type \"%s\" is not registered",
 							   event_version, entry->name),
 						errhint("Known versions: %s.", known_versions(entry->newest))));
 	return version;
+}
+
+/* f6_event_type_check_use refuses a version that was deprecated when an event of it was recorded. */
+void
+f6_event_type_check_use(const char *event_type, const char *event_version, TimestampTz recorded_at)
+{
+	registry_type *entry = find_type(event_type);
+	registry_version *version = find_version(entry, event_version);
+	registry_version *newest = newest_in_use(entry);
+
+	if (!version->type.deprecated || recorded_at < version->deprecated_at)
+		return;
+	ereport(
+		ERROR,
+		(errcode(F6_ERR_VERSION),
+		 errmsg("version \"%s\" of event type \"%s\" is deprecated", event_version, event_type),
+		 version->deprecation_reason == NULL
+			 ? errdetail("It takes no new events since %s.",
+						 timestamptz_to_str(version->deprecated_at))
+			 : errdetail("It takes no new events since %s: %s",
+						 timestamptz_to_str(version->deprecated_at), version->deprecation_reason),
+		 newest == NULL ? errhint("Every version of it is: register a new one with "
+								  "f6_register_event_type.")
+						: errhint("The newest version is \"%s\".", newest->type.event_version)));
 }
 
 /*
@@ -267,6 +545,116 @@ f6_event_type_compiled(const char *event_type, const char *event_version)
 	if (version->type.program == NULL)
 		compile_schema(entry, version);
 	return &version->type;
+}
+
+/* reachable_versions lists the versions that can be reached from one, or from which it can be, itself included. */
+static char *
+reachable_versions(const registry_type *entry, const registry_version *start, bool backward)
+{
+	bool *reachable = f6_chain_reachable(entry->upcasters, entry->upcaster_count, entry->versions,
+										 start->number, backward);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (const registry_version *version = entry->newest; version != NULL; version = version->older)
+	{
+		if (reachable[version->number] || version == start)
+			appendStringInfo(&list, "%s\"%s\"", list.len == 0 ? "" : ", ",
+							 version->type.event_version);
+	}
+	return list.data;
+}
+
+/* refuse_missing_link raises the error for versions without a way from one to the other. */
+static void
+refuse_missing_link(const registry_type *entry, const registry_version *from,
+					const registry_version *to)
+{
+	ereport(ERROR,
+			(errcode(F6_ERR_VERSION),
+			 errmsg("event type \"%s\" has no upcaster from version \"%s\" to version \"%s\"",
+					entry->name, from->type.event_version, to->type.event_version),
+			 errdetail("Upcasters lead from \"%s\" to: %s. They lead to \"%s\" from: %s.",
+					   from->type.event_version, reachable_versions(entry, from, false),
+					   to->type.event_version, reachable_versions(entry, to, true)),
+			 errhint("Register the one that is missing with f6_register_upcaster, or read another "
+					 "version.")));
+}
+
+/* ready_link compiles what an upcaster needs to run. */
+static void
+ready_link(registry_type *entry, f6_upcaster *link)
+{
+	if (link->document != NULL && link->steps == NULL)
+	{
+		MemoryContext context =
+			AllocSetContextCreate(CurrentMemoryContext, "f6 upcaster", ALLOCSET_SMALL_SIZES);
+		MemoryContext caller = MemoryContextSwitchTo(context);
+		const f6_steps *steps = f6_steps_compile(link->document);
+
+		MemoryContextSwitchTo(caller);
+		MemoryContextSetParent(context, entry->context);
+		link->steps = steps;
+	}
+	if (link->validate && link->program == NULL)
+	{
+		registry_version *to = version_named(entry->newest, link->to_version);
+
+		if (to->type.program == NULL)
+			compile_schema(entry, to);
+		link->program = to->type.program;
+	}
+}
+
+/* make_chain resolves the way between two versions of a type and keeps it; where there is none that is an error. */
+static const f6_chain *
+make_chain(registry_type *entry, const registry_version *from, const registry_version *to)
+{
+	f6_upcaster **links = palloc(sizeof(f6_upcaster *) * entry->versions);
+	int count = f6_chain_find(entry->upcasters, entry->upcaster_count, entry->versions,
+							  from->number, to->number, links);
+	registry_chain *made;
+
+	if (count < 0)
+		refuse_missing_link(entry, from, to);
+	for (int i = 0; i < count; i++)
+		ready_link(entry, links[i]);
+
+	made = MemoryContextAllocZero(entry->context, sizeof(registry_chain));
+	made->chain.links = MemoryContextAlloc(entry->context, sizeof(f6_upcaster *) * count);
+	memcpy(made->chain.links, links, sizeof(f6_upcaster *) * count);
+	made->chain.count = count;
+	made->chain.event_type = entry->name;
+	made->chain.from_version = from->type.event_version;
+	made->chain.to_version = to->type.event_version;
+	made->next = entry->chains;
+	entry->chains = made;
+	pfree(links);
+	return &made->chain;
+}
+
+/*
+ * f6_event_type_chain returns the upcasters that bring data from one version of a type to another, NULL when it is the same
+ * version.  What it returns is valid as long as the current memory context.
+ */
+const f6_chain *
+f6_event_type_chain(const char *event_type, const char *from_version, const char *to_version)
+{
+	registry_type *entry = find_type(event_type);
+	registry_version *from = find_version(entry, from_version);
+	registry_version *to = find_version(entry, to_version);
+
+	if (from == to)
+		return NULL;
+	hold();
+	for (const registry_chain *known = entry->chains; known != NULL; known = known->next)
+	{
+		/* A chain's names are those of the versions themselves. */
+		if (known->chain.from_version == from->type.event_version &&
+			known->chain.to_version == to->type.event_version)
+			return &known->chain;
+	}
+	return make_chain(entry, from, to);
 }
 
 /* f6_effect_time reads the date of effect that event data holds, and tells whether it holds one. */
@@ -299,66 +687,4 @@ f6_material_time(const f6_event_type *type, const JsonbValue *data, TimestampTz 
 	TimestampTz effect;
 
 	return f6_effect_time(type, data, &effect) ? effect : occurred_at;
-}
-
-/* check_name refuses a type or version without a name. */
-static void
-check_name(const char *name, const char *column)
-{
-	if (name == NULL)
-		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("%s must not be NULL", column)));
-	if (*name == '\0')
-		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("%s must not be empty", column)));
-}
-
-/* check_valid_from refuses a date of effect that is no JSON Pointer. */
-static void
-check_valid_from(const char *pointer)
-{
-	if (pointer != NULL && !f6_jsonb_pointer_is_valid(pointer))
-		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
-						errmsg("valid_from is not a JSON Pointer: \"%s\"", pointer),
-						errhint("It names the field of event_data with the date of effect, such as "
-								"'/valid_from'.")));
-}
-
-/* check_schema refuses what is not a schema that f6 can check events with. */
-static void
-check_schema(HeapTuple row, TupleDesc descriptor)
-{
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "f6 schema check", ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	bool isnull;
-	Datum schema = heap_getattr(row, F6_EVENT_TYPE_SCHEMA, descriptor, &isnull);
-
-	if (isnull)
-		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("schema must not be NULL"),
-						errhint("The schema 'true' accepts every event.")));
-	f6_schema_compile(DatumGetJsonbP(schema), true);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
-}
-
-/* f6_event_type_before_insert is the trigger that refuses a type which is no good; a dump's rows were checked before. */
-Datum
-f6_event_type_before_insert(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	TupleDesc descriptor;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
-		!f6_is_relation(trigger->tg_relation, F6_EVENT_TYPE))
-		f6_refuse_protocol("f6_event_type_before_insert");
-	descriptor = RelationGetDescr(trigger->tg_relation);
-	if (!f6_is_restoring(trigger->tg_relation))
-	{
-		check_name(row_text(trigger->tg_trigtuple, descriptor, F6_EVENT_TYPE_NAME), "event_type");
-		check_name(row_text(trigger->tg_trigtuple, descriptor, F6_EVENT_TYPE_VERSION),
-				   "event_version");
-		check_valid_from(row_text(trigger->tg_trigtuple, descriptor, F6_EVENT_TYPE_VALID_FROM));
-		check_schema(trigger->tg_trigtuple, descriptor);
-	}
-	return PointerGetDatum(trigger->tg_trigtuple);
 }

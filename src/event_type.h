@@ -9,6 +9,7 @@
 #include "utils/jsonb.h"
 
 #include "schema_compile.h"
+#include "upcast_chain.h"
 
 typedef struct f6_event_type
 {
@@ -17,11 +18,19 @@ typedef struct f6_event_type
 	int64 ordinal;
 	const char *valid_from; /* JSON Pointer to the date of effect, or NULL */
 	bool legal_when_claimed;
+	bool assert_format;		   /* does "format" refuse data? */
+	bool deprecated;		   /* it takes no new events */
 	const f6_program *program; /* the schema, NULL until it is compiled */
 } f6_event_type;
 
 extern void f6_event_type_init(void);
 extern char *f6_event_type_newest(const char *event_type);
+extern char *f6_event_type_readable(const char *event_type);
+extern void f6_event_type_check_use(const char *event_type, const char *event_version,
+									TimestampTz recorded_at);
+extern const f6_chain *f6_event_type_chain(const char *event_type, const char *from_version,
+										   const char *to_version);
+extern uint64 f6_event_type_generation(void);
 extern const f6_event_type *f6_event_type_get(const char *event_type, const char *event_version);
 extern const f6_event_type *f6_event_type_compiled(const char *event_type,
 												   const char *event_version);

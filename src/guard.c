@@ -36,6 +36,10 @@ way_instead(Relation relation)
 		return "Register a new version of the event type.";
 	if (f6_is_relation(relation, F6_SCHEMA_DOCUMENT))
 		return "Register the change under a new URI.";
+	if (f6_is_relation(relation, F6_EVENT_TYPE_DEPRECATION))
+		return "What is deprecated stays so: register a new version of the event type.";
+	if (f6_is_relation(relation, F6_UPCASTER))
+		return "Register an upcaster to a new version of the event type.";
 	if (f6_is_relation(relation, F6_ZONE))
 		return "A zone stays, because its events do.";
 	return "f6 keeps this table: append to f6.event.";

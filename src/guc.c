@@ -10,6 +10,7 @@
 #include "guc.h"
 
 char *f6_zone_setting;
+bool f6_assert_format_setting = true;
 
 /* f6_guc_init defines the settings; called once, when the library is loaded. */
 void
@@ -19,6 +20,12 @@ f6_guc_init(void)
 	DefineCustomStringVariable("f6.zone", "The zone that appended events belong to.",
 							   "A zone's number, organisation/name, or name.", &f6_zone_setting,
 							   "default/default", PGC_USERSET, 0, NULL, NULL, NULL);
+
+	/* What it says when a type is registered is stored with the type: a verdict depends on nobody's setting. */
+	DefineCustomBoolVariable("f6.assert_format",
+							 "Whether event types are registered with \"format\" as an assertion.",
+							 "f6_register_event_type's parameter assert_format goes before it.",
+							 &f6_assert_format_setting, true, PGC_USERSET, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("f6");
 }

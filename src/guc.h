@@ -8,6 +8,9 @@
 /* f6.zone: the zone that appends belong to, as number, name or organisation/name */
 extern char *f6_zone_setting;
 
+/* f6.assert_format: does "format" refuse data of types that are registered from now on? */
+extern bool f6_assert_format_setting;
+
 extern void f6_guc_init(void);
 
 #endif /* F6_GUC_H */

@@ -8,6 +8,7 @@
 #include "event_type.h"
 #include "guc.h"
 #include "schema_document.h"
+#include "upcast_function.h"
 #include "zone.h"
 
 PG_MODULE_MAGIC;
@@ -22,4 +23,5 @@ _PG_init(void)
 	f6_zone_init();
 	f6_schema_document_init();
 	f6_event_type_init();
+	f6_upcast_function_init();
 }

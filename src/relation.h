@@ -18,6 +18,10 @@
 #define F6_EVENT_TYPE_INDEX		   "event_type_pkey"
 #define F6_SCHEMA_DOCUMENT		   "schema"
 #define F6_SCHEMA_DOCUMENT_INDEX   "schema_pkey"
+#define F6_EVENT_TYPE_DEPRECATION  "event_type_deprecation"
+#define F6_DEPRECATION_INDEX	   "event_type_deprecation_pkey"
+#define F6_UPCASTER				   "upcaster"
+#define F6_UPCASTER_INDEX		   "upcaster_pkey"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"
 
@@ -63,7 +67,30 @@ enum f6_event_type_column
 	F6_EVENT_TYPE_ORDINAL,
 	F6_EVENT_TYPE_SCHEMA,
 	F6_EVENT_TYPE_VALID_FROM,
-	F6_EVENT_TYPE_LEGAL_WHEN_CLAIMED
+	F6_EVENT_TYPE_LEGAL_WHEN_CLAIMED,
+	F6_EVENT_TYPE_ASSERT_FORMAT
+};
+
+/* columns of f6.event_type_deprecation */
+enum f6_deprecation_column
+{
+	F6_DEPRECATION_TYPE = 1,
+	F6_DEPRECATION_VERSION,
+	F6_DEPRECATION_AT,
+	F6_DEPRECATION_BY,
+	F6_DEPRECATION_REASON
+};
+
+/* columns of f6.upcaster */
+enum f6_upcaster_column
+{
+	F6_UPCASTER_TYPE = 1,
+	F6_UPCASTER_FROM,
+	F6_UPCASTER_TO,
+	F6_UPCASTER_FUNCTION,
+	F6_UPCASTER_STEPS,
+	F6_UPCASTER_VALIDATE,
+	F6_UPCASTER_ORDINAL
 };
 
 /* columns of f6.schema */

@@ -116,16 +116,25 @@ is_full(const f6_run *run)
 	return run->room == 0;
 }
 
-/* Reports a failure of a keyword at a place of the schema; frees all that its text has cost. */
+/*
+ * Reports a failure of a keyword at a place of the schema, in the caller's memory context; frees all that its
+ * text has cost.
+ */
 static void
 report_failure(f6_run *run, const f6_jsonb_path *path, const f6_jsonb_path *schema,
 			   const char *keyword, char *message)
 {
+	const f6_failure *failure;
+	MemoryContext own;
+
 	if (is_full(run))
 		return;
 	run->room--;
-	run->report(run->report_argument, f6_failure_create(path, schema, keyword, message));
-	MemoryContextReset(CurrentMemoryContext);
+	failure = f6_failure_create(path, schema, keyword, message);
+	own = MemoryContextSwitchTo(run->memory);
+	run->report(run->report_argument, failure);
+	MemoryContextSwitchTo(own);
+	MemoryContextReset(own);
 }
 
 /* Reports a failure of a keyword of a subschema. */

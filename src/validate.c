@@ -39,12 +39,15 @@ put_failure(void *argument, const f6_failure *failure)
 	ReturnSetInfo *result = argument;
 	Datum values[4];
 	bool nulls[4] = { false };
+	int i;
 
 	values[0] = CStringGetTextDatum(failure->instance_location);
 	values[1] = CStringGetTextDatum(failure->schema_location);
 	values[2] = CStringGetTextDatum(failure->keyword);
 	values[3] = CStringGetTextDatum(failure->message);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	for (i = 0; i < (int) lengthof(values); i++)
+		pfree(DatumGetPointer(values[i]));
 }
 
 /*

@@ -132,6 +132,7 @@ select f6_register_event_type('Residence', '2', 'true', valid_from => '/since');
 select f6_register_event_type('Move', '1', 'true', valid_from => '/since');
 select f6_register_event_type('Move', '2', 'true');
 select f6_register_event_type('Decree', '1', 'true', legal_when_claimed => true);
+select f6_register_upcaster('Residence', '1', '2'), f6_register_upcaster('Move', '1', '2');
 
 --
 -- The table of scenarios
@@ -424,7 +425,7 @@ select scenario('as stored');
 select fact('A', '01-01', at('A'));
 select correct_fact('K', array['A'], '01-02', at('B'), '01-05');
 select results_eq(
-    $$ select e.* from f6_events(object(), legal => true) as e $$,
+    $$ select e.* from f6_events(object(), legal => true, versions => '{"Residence": "1"}') as e $$,
     $$ select e.* from f6.event as e where e.id = (ids('A'))[1] $$,
     'f6_events returns a restated claim as it is stored');
 

@@ -50,7 +50,9 @@ select count(*) from f6.event_type
       and (event_type, event_version) = ('Residence', '$how')
 SQL
 	$node->safe_psql('postgres', "select f6_register_event_type('Residence', '$how restored', schema, valid_from)
-	    from f6.event_type where (event_type, event_version) = ('Residence', '2')");
+	    from f6.event_type where (event_type, event_version) = ('Residence', '2');
+	    select f6_register_upcaster('Residence', event_version, '$how restored', validate => false)
+	        from f6.event_type where event_type = 'Residence' and event_version <> '$how restored'");
 	return;
 }
 

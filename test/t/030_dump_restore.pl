@@ -53,7 +53,7 @@ sub restore
 	return;
 }
 
-my ($rows, $answers, $highest);
+my ($rows, $answers, $highest, $upcasters);
 
 # Tells whether a database is what the original was when it was dumped, and goes on from there.
 sub check_copy
@@ -69,6 +69,9 @@ select (select position from f6_append('Decree', array[gen_random_uuid()], '{}')
 select from f6_register_event_type('New', '1', 'true') \gset
 select ordinal from f6.event_type where event_type = 'New';
 SQL
+	is($node->safe_psql($database, 'select last_value from f6.upcaster_ordinal_seq'), $upcasters, "$how: and those of upcasters");
+	is(sqlstate($node, "select f6_append('Remark', array[gen_random_uuid()], '1', event_version => 'none')", database => $database),
+		'55000', "$how: what was deprecated takes no events");
 	foreach my $change ("update f6.event set metadata = null", "delete from f6.event_object", "truncate f6.event_link",
 		"delete from f6.schema")
 	{
@@ -108,6 +111,9 @@ $highest = $node->safe_psql('original', <<'SQL');
 select (select last_value + 1 from f6.event_position_seq), (select last_value + 1 from f6.zone_zone_id_seq);
 select last_value + 1 from f6.event_type_ordinal_seq
 SQL
+
+$upcasters = $node->safe_psql('original', 'select last_value from f6.upcaster_ordinal_seq');
+cmp_ok($upcasters, '>', 0, 'the original has upcasters');
 
 #
 # Every way back
@@ -159,6 +165,27 @@ foreach my $way ([ 'schema, then data', $data ], [ 'schema, then data without tr
 	$node->command_ok([ 'pg_dump', @connection, '-f', "$folder/again.sql", $copy ], 'pg_dump of a copy');
 	run_script($again, "$folder/again.sql");
 	check_copy($again, 'a copy of a copy');
+}
+
+# An upcaster's function comes back with the dump, whatever the order; without it reading says what is missing.
+{
+	my $source = new_database();
+	my $copy = new_database();
+	my $state = q{select f6_state_asof(f6_object_id('a', 'b'))};
+
+	$node->safe_psql($source, <<'SQL');
+create extension f6;
+select f6_register_event_type('Note', '1', 'true'), f6_register_event_type('Note', '2', '{"required": ["text"]}');
+create schema up;
+create function up.note(jsonb) returns jsonb immutable language sql as $$ select jsonb_build_object('text', $1 ->> 'words') $$;
+select f6_register_upcaster('Note', '1', '2', 'up.note(jsonb)');
+select f6_append('Note', array[f6_object_id('a', 'b')], '{"words": "as they were"}', event_version => '1');
+SQL
+	is($node->safe_psql($source, $state), '{"text": "as they were"}', 'a function upcasts');
+	$node->command_ok([ 'pg_dump', @connection, '-Fc', '-f', "$folder/function.dump", $source ], 'pg_dump with a function');
+	restore($copy, "$folder/function.dump", '-j', '2');
+	is($node->safe_psql($copy, $state), '{"text": "as they were"}', 'and so it does when restored');
+	is(sqlstate($node, "drop function up.note(jsonb); $state", database => $copy), '42883', 'dropped, it is missed when it is needed');
 }
 
 # Tables that belong to a role without superuser can be filled by it: it is their owner.

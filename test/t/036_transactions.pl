@@ -224,7 +224,7 @@ $session->query(q{select f6_append('Later', array[name(1)], '1')});
 like($session->{stderr}, qr/version "second"/, 'and so is its next version');
 $session->{stderr} = '';
 $node->safe_psql('postgres', q{set session_replication_role = replica;
-    insert into f6.event_type values ('Later', 'third', 1000, '{"const": 3}')});
+    insert into f6.event_type values ('Later', 'third', 1000, '{"const": 3}', null, false, true)});
 $session->query(q{rollback; select f6_append('Later', array[name(1)], '1')});
 like($session->{stderr}, qr/version "third"/, 'also when replication brought it');
 $session->{stderr} = '';

@@ -825,6 +825,13 @@ sub start_server
 			  . join(', ', map { literal($_) } @{$_}{qw(type version)}, $_->{schema} || 'true', $_->{valid_from})
 			  . ', ' . ($_->{legal} ? 'true' : 'false') . ");\n"
 		} @types);
+
+	# Data of every version is data of every other: which events count and when has nothing to do with upcasters.
+	$node->safe_psql('postgres', <<'SQL');
+select f6_register_upcaster(a.event_type, a.event_version, b.event_version, validate => false)
+  from f6.event_type as a join f6.event_type as b using (event_type)
+ where a.event_version <> b.event_version;
+SQL
 	return;
 }
 
@@ -929,9 +936,11 @@ select count(*)
   from (select distinct object_id from f6.event_object) as o,
        f6_events(o.object_id, 'infinity', 'infinity') as e
   left join f6.event as s using ("position")
- where e is distinct from s;
+ where to_jsonb(e) - 'event_version' is distinct from to_jsonb(s) - 'event_version'
+    or e.event_version <> (select t.event_version from f6.event_type as t where t.event_type = e.event_type
+                            order by t.ordinal desc limit 1);
 SQL
-is($altered, '0', 'f6_events returns events as they are stored');
+is($altered, '0', 'f6_events returns events as they are stored, in the newest version');
 
 note "$_: $tally{$_}" foreach sort keys %tally;
 note "noticed in $noticed{$_} answers: $_" foreach sort keys %noticed;

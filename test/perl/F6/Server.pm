@@ -12,7 +12,7 @@ use Test::More;
 
 our @EXPORT_OK = qw(new_server add_history broken_links sqlstate error_of rows_of rows_digest answers @tables);
 
-our @tables = qw(f6.zone f6.schema f6.event_type f6.event f6.event_object f6.event_link);
+our @tables = qw(f6.zone f6.schema f6.event_type f6.event_type_deprecation f6.upcaster f6.event f6.event_object f6.event_link);
 
 # Returns a running server that loses nothing when it crashes, with f6 in its database postgres.
 sub new_server
@@ -28,8 +28,8 @@ sub new_server
 	return $node;
 }
 
-# Adds a history with everything that f6 keeps: zones, schema documents, types in versions, events of all kinds,
-# some of them imported.
+# Adds a history with everything that f6 keeps: zones, schema documents, types in versions, with an
+# upcaster and one deprecated, events of all kinds, some of them imported.
 sub add_history
 {
 	my ($node, $database) = @_;
@@ -45,6 +45,9 @@ select f6_register_event_type('Residence', '2',
     '{"type": "object", "required": ["street"], "properties": {"street": {"type": "string", "pattern": "^\\p{Lu}"}}}',
     valid_from => '/since');
 select f6_register_event_type('Decree', '1', 'true', legal_when_claimed => true);
+select f6_register_upcaster('Residence', '1', '2', steps => '[{"op": "default", "path": "/country", "value": "NL"}]',
+    validate => false);
+select f6_register_event_type('Remark', 'none', 'true'), f6_deprecate_event_type('Remark', 'none', 'it said "nothing"');
 select f6_register_event_type('Remark', 'first', '{"type": ["string", "null"], "maxLength": 80}');
 
 set f6.zone = 'Utrecht/persons';

@@ -1,0 +1,18 @@
+/*
+ * upcast.h
+ *		Reading event data in another version of its type than it was stored in.
+ */
+#ifndef F6_UPCAST_H
+#define F6_UPCAST_H
+
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+typedef struct f6_upcast f6_upcast;
+
+extern f6_upcast *f6_upcast_begin(const char *event_type, const char *from_version,
+								  const char *to_version);
+extern Jsonb *f6_upcast_data(f6_upcast *upcast, const pg_uuid_t *id, Jsonb *data);
+extern const char *f6_upcast_version(const f6_upcast *upcast);
+
+#endif /* F6_UPCAST_H */
