@@ -8,7 +8,7 @@ MODULE_big = f6
 SOURCES = \
 	guc relation jsonb_walk uuid uuid_array iso_time \
 	format format_time format_text format_uri format_address format_mail format_host format_idna \
-	schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
+	schema_regex schema_pattern schema_keywords schema_compile schema_failure schema_validate event_type zone guard \
 	event_basis event event_json event_link event_trigger append validate \
 	fold asof \
 	init

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -18,6 +17,7 @@
 
 #include "f6.h"
 #include "schema_pattern.h"
+#include "schema_regex.h"
 
 /* Steps that a match may take from one place of the text: some milliseconds. */
 #define F6_PATTERN_MATCH_LIMIT 500000
@@ -37,8 +37,7 @@
 /* ECMA-262's rules where PCRE2's own differ, and nothing that lets a pattern escape from UTF-8. */
 #define F6_PATTERN_OPTIONS \
 	(PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | \
-	 PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF | \
-	 PCRE2_USE_OFFSET_LIMIT)
+	 PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF | PCRE2_USE_OFFSET_LIMIT)
 
 struct f6_pattern_set
 {
@@ -117,7 +116,6 @@ f6_pattern_set_create(void)
 	set->compile = pcre2_compile_context_create(general_context(set->context));
 	if (set->compile == NULL)
 		out_of_memory();
-	pcre2_set_compile_extra_options(set->compile, PCRE2_EXTRA_ALT_BSUX);
 	pcre2_set_newline(set->compile, PCRE2_NEWLINE_ANYCRLF);
 	return set;
 }
@@ -155,205 +153,6 @@ error_text(int error)
 	return pstrdup((char *) text);
 }
 
-/* The long names that ECMA-262 has for Unicode's general categories, and the short ones that PCRE2 knows. */
-static const char *const category_names[][2] = {
-	{ "Any", "Any" },
-	{ "Cased_Letter", "L&" },
-	{ "Close_Punctuation", "Pe" },
-	{ "Combining_Mark", "M" },
-	{ "Connector_Punctuation", "Pc" },
-	{ "Control", "Cc" },
-	{ "Currency_Symbol", "Sc" },
-	{ "Dash_Punctuation", "Pd" },
-	{ "Decimal_Number", "Nd" },
-	{ "Enclosing_Mark", "Me" },
-	{ "Final_Punctuation", "Pf" },
-	{ "Format", "Cf" },
-	{ "Initial_Punctuation", "Pi" },
-	{ "LC", "L&" },
-	{ "Letter", "L" },
-	{ "Letter_Number", "Nl" },
-	{ "Line_Separator", "Zl" },
-	{ "Lowercase_Letter", "Ll" },
-	{ "Mark", "M" },
-	{ "Math_Symbol", "Sm" },
-	{ "Modifier_Letter", "Lm" },
-	{ "Modifier_Symbol", "Sk" },
-	{ "Nonspacing_Mark", "Mn" },
-	{ "Number", "N" },
-	{ "Open_Punctuation", "Ps" },
-	{ "Other", "C" },
-	{ "Other_Letter", "Lo" },
-	{ "Other_Number", "No" },
-	{ "Other_Punctuation", "Po" },
-	{ "Other_Symbol", "So" },
-	{ "Paragraph_Separator", "Zp" },
-	{ "Private_Use", "Co" },
-	{ "Punctuation", "P" },
-	{ "Separator", "Z" },
-	{ "Space_Separator", "Zs" },
-	{ "Spacing_Mark", "Mc" },
-	{ "Surrogate", "Cs" },
-	{ "Symbol", "S" },
-	{ "Titlecase_Letter", "Lt" },
-	{ "Unassigned", "Cn" },
-	{ "Uppercase_Letter", "Lu" },
-	{ "cntrl", "Cc" },
-	{ "digit", "Nd" },
-	{ "punct", "P" },
-};
-
-/* What \s means to ECMA-262 beyond ASCII, for use within a class. */
-#define F6_PATTERN_SPACES "\\s\\p{Zs}\\u{feff}\\u{2028}\\u{2029}"
-
-/* What a dot means to ECMA-262: all but four line terminators, of which PCRE2 takes two. */
-#define F6_PATTERN_ANY "[^\\n\\r\\u{2028}\\u{2029}]"
-
-/* The letters that may follow a backslash; PCRE2 gives more of them a meaning of its own. */
-#define F6_PATTERN_ESCAPES "dDwWsSbBtnvfrcxupPk"
-
-/* Appends a Unicode property under the name that PCRE2 knows; returns what follows it. */
-static const char *
-translate_property(StringInfo result, const char *at, const char *end)
-{
-	const char *name = at + 1;
-	const char *close = memchr(at, '}', end - at);
-	int i;
-
-	if (at >= end || *at != '{' || close == NULL)
-		return at;
-	if (close - name > 17 && memcmp(name, "General_Category=", 17) == 0)
-		name += 17;
-	else if (close - name > 3 && memcmp(name, "gc=", 3) == 0)
-		name += 3;
-	for (i = 0; i < (int) lengthof(category_names); i++)
-	{
-		if ((int) strlen(category_names[i][0]) == close - name &&
-			memcmp(category_names[i][0], name, close - name) == 0)
-		{
-			appendStringInfo(result, "{%s}", category_names[i][1]);
-			return close + 1;
-		}
-	}
-	appendStringInfoChar(result, '{');
-	appendBinaryStringInfo(result, name, close - name + 1);
-	return close + 1;
-}
-
-/*
- * Returns the half of a surrogate pair that an escape of six characters names, or 0: first the high
- * one, then the low.
- */
-static uint32
-surrogate_escape(const char *at, const char *end, uint32 first)
-{
-	unsigned int unit;
-	char digits[5] = { 0 };
-
-	if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
-		return 0;
-	memcpy(digits, at + 2, 4);
-	if (strspn(digits, "0123456789abcdefABCDEF") != 4)
-		return 0;
-	unit = (unsigned int) strtoul(digits, NULL, 16);
-	return unit >= first && unit < first + 0x400 ? unit : 0;
-}
-
-/* Appends the character of a surrogate pair of escapes, and tells whether there is one. */
-static bool
-translate_surrogates(StringInfo result, const char *at, const char *end)
-{
-	uint32 high = surrogate_escape(at, end, 0xd800);
-	uint32 low = high != 0 ? surrogate_escape(at + 6, end, 0xdc00) : 0;
-
-	if (low == 0)
-		return false;
-	appendStringInfo(result, "\\u{%x}", 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
-	return true;
-}
-
-/*
- * Appends an escape, which begins at the backslash, in PCRE2's terms; returns what follows it, or NULL
- * with the problem.
- */
-static const char *
-translate_escape(StringInfo result, const char *at, const char *end, bool in_class, char **problem)
-{
-	char letter = at + 1 < end ? at[1] : '\0';
-
-	if (pg_ascii_tolower((unsigned char) letter) >= 'a' &&
-		pg_ascii_tolower((unsigned char) letter) <= 'z' &&
-		strchr(F6_PATTERN_ESCAPES, letter) == NULL)
-	{
-		*problem = psprintf("\\%c is no escape of ECMA-262", letter);
-		return NULL;
-	}
-	if (letter == 'u' && translate_surrogates(result, at, end))
-		return at + 12;
-	if (letter == 'v')
-		appendStringInfoString(result, "\\x0b");
-	else if (letter == 's')
-		appendStringInfoString(result, in_class ? F6_PATTERN_SPACES : "[" F6_PATTERN_SPACES "]");
-	else if (letter == 'S' && !in_class)
-		appendStringInfoString(result, "[^" F6_PATTERN_SPACES "]");
-	else
-		appendBinaryStringInfo(result, at, Min(2, end - at));
-	at = Min(at + 2, end);
-	if (letter == 'p' || letter == 'P')
-		return translate_property(result, at, end);
-	return at;
-}
-
-/* Tells whether a group or quantifier at this place is one that only PCRE2 knows. */
-static bool
-is_foreign_syntax(const char *at, const char *end, char previous)
-{
-	if (*at == '(' && at + 1 < end && at[1] == '*')
-		return true;
-	if (*at == '(' && at + 2 < end && at[1] == '?')
-		return strchr(":=!<", at[2]) == NULL;
-	return *at == '+' && (previous == '*' || previous == '+' || previous == '?');
-}
-
-/* Returns a UTF-8 pattern of ECMA-262 in PCRE2's terms, or NULL with the problem. */
-static char *
-translate_pattern(const char *text, int length, char **problem)
-{
-	StringInfoData result;
-	const char *end = text + length;
-	const char *at = text;
-	bool in_class = false;
-	char previous = '\0';
-
-	initStringInfo(&result);
-	while (at < end)
-	{
-		if (*at == '\\')
-		{
-			at = translate_escape(&result, at, end, in_class, problem);
-			if (at == NULL)
-				return NULL;
-			previous = '\0';
-			continue;
-		}
-		if (!in_class && is_foreign_syntax(at, end, previous))
-		{
-			*problem = psprintf("unexpected \"%c\" at offset %d", *at, (int) (at - text));
-			return NULL;
-		}
-		if (in_class && *at == '[')
-			appendStringInfoChar(&result, '\\');
-		else if (*at == '[' || *at == ']')
-			in_class = *at == '[';
-		if (!in_class && *at == '.')
-			appendStringInfoString(&result, F6_PATTERN_ANY);
-		else
-			appendStringInfoChar(&result, *at);
-		previous = *at++;
-	}
-	return result.data;
-}
-
 /*
  * Compiles a pattern, which lives as long as its set, and its text must too; NULL with the problem
  * where it is no regular expression.
@@ -365,17 +164,19 @@ f6_pattern_compile(f6_pattern_set *set, const char *text, int length, char **pro
 	pcre2_code *code;
 	char *utf8 = pg_server_to_any(text, length, PG_UTF8);
 	char *translated;
+	int translated_length;
 	PCRE2_SIZE offset;
 	uint32 options;
 	int error;
 
-	translated = translate_pattern(utf8, utf8 == text ? length : (int) strlen(utf8), problem);
+	translated = f6_regex_translate(utf8, utf8 == text ? length : (int) strlen(utf8),
+									&translated_length, problem);
 	if (utf8 != text)
 		pfree(utf8);
 	if (translated == NULL)
 		return NULL;
 
-	code = pcre2_compile((PCRE2_SPTR) translated, PCRE2_ZERO_TERMINATED, F6_PATTERN_OPTIONS, &error,
+	code = pcre2_compile((PCRE2_SPTR) translated, translated_length, F6_PATTERN_OPTIONS, &error,
 						 &offset, set->compile);
 	if (code == NULL)
 	{
@@ -393,6 +194,16 @@ f6_pattern_compile(f6_pattern_set *set, const char *text, int length, char **pro
 	pattern->source = text;
 	pattern->length = length;
 	return pattern;
+}
+
+/*
+ * Tells whether a text of UTF-8 is a regular expression, though it may be one that f6_pattern_compile
+ * can't take: larger or more deeply nested than PCRE2 has it, or looking behind by any length.
+ */
+bool
+f6_pattern_is_valid(const char *text, int length)
+{
+	return f6_regex_is_valid(text, length);
 }
 
 /* Returns the text from which the pattern was compiled, not terminated. */

@@ -32,6 +32,16 @@ select ok(pg_temp.accepts('{"pattern": "^\\p{Letter}\\p{Lu}$"}', '"éÉ"'), '\p{
 select ok(pg_temp.accepts('{"pattern": "^[\\ud83d\\ude00]$"}', '"😀"'), 'a surrogate pair is one character');
 select ok(pg_temp.accepts('{"pattern": "^\\u0061\\x62\\cA$"}', '"ab\u0001"'), 'characters by number');
 select ok(pg_temp.accepts('{"pattern": "^[[]$"}', '"["'), 'a bracket within a class is itself');
+select ok(not pg_temp.accepts('{"pattern": "^[\\S]$"}', '"\u00a0"'), '\S within a class is Unicode');
+select ok(pg_temp.accepts('{"pattern": "^[\\w-.]+$"}', '"a-."'), 'a hyphen beside a set is itself');
+select ok(pg_temp.accepts('{"pattern": "^a{2}{,3}$"}', '"aa{,3}"'), 'a brace that begins no number of repetitions is itself');
+select ok(pg_temp.accepts('{"pattern": "^(?<π>.)\\k<π>\\1$"}', '"aaa"'), 'a group by name and by number');
+select ok(pg_temp.accepts('{"pattern": "^\\p{Script=Greek}\\p{scx=Grek}\\P{gc=Lu}\\p{Assigned}$"}', '"αβγδ"'), 'scripts and categories');
+select ok(not pg_temp.accepts('{"pattern": "[\\ud800-\\udfff]"}', '"😀"'), 'halves of pairs are not in texts');
+select ok(not pg_temp.accepts('{"pattern": "[]"}', '"a"') and pg_temp.accepts('{"pattern": "^[^]$"}', '"\n"'), 'empty classes match nothing and everything');
+select throws_ok(format('select f6_validate(%L, %L)', jsonb_build_object('pattern', pattern), '"a"'), '22023', null, pattern || ' is no pattern')
+from unnest(array['(?i)a', '(*UTF)a', '(?P<n>a)', '(?>a)', '(?|a)', '(?#a)', 'a++', '\a', '\Z', '\1', '\k<n>', '\p{Greek}', '\p{digit', '\u{110000}',
+    'a{2,1}', '[b-a]', '^*', '(?=a)*', 'a)', '(a', '[a', '(?<n>a)(?<n>a)', '\c1', '\x1', '\']) pattern;
 select ok(pg_temp.accepts('{"pattern": "(?<=x)y$"}', to_jsonb(repeat('é', 500) || 'xy')::text), 'a match may start far into a text');
 
 -- Objects of every size, against schemas of every size.
