@@ -449,7 +449,7 @@ meet_claim(resolution *resolving, const history_event *event, const mark *own)
 	claim->type = type;
 	claim->data = question->with_data ? said.data : NULL;
 	claim->row = question->with_row ? copy_row(resolving, event) : NULL;
-	claim->row_type = question->with_row ? find_type(resolving, event->type) : NULL;
+	claim->stored_type = question->with_row ? find_type(resolving, event->type) : NULL;
 }
 
 /* read_event reads a row of the history. */
@@ -660,34 +660,6 @@ version_to_read(const f6_question *question, const char *event_type)
 	return f6_event_type_readable(event_type);
 }
 
-/* find_upcast returns what brings data of a type to the version to read, NULL when it is that one. */
-static f6_upcast *
-find_upcast(const f6_question *question, const f6_event_type *type)
-{
-	kept_type *kept = (kept_type *) type;
-
-	if (!kept->is_readied)
-	{
-		kept->upcast = f6_upcast_begin(type->event_type, type->event_version,
-									   version_to_read(question, type->event_type));
-		kept->is_readied = true;
-	}
-	return kept->upcast;
-}
-
-/* find_upcasts gives each claim what brings it to the version to read; that no upcaster leads there is an error. */
-static void
-find_upcasts(const f6_question *question, f6_claims *claims)
-{
-	for (uint64 i = 0; i < claims->count; i++)
-	{
-		f6_claim *claim = &claims->claims[i];
-
-		claim->data_upcast = question->with_data ? find_upcast(question, claim->type) : NULL;
-		claim->row_upcast = question->with_row ? find_upcast(question, claim->row_type) : NULL;
-	}
-}
-
 /* f6_claims_asof returns the claims that count, in the current memory context and children of it. */
 f6_claims *
 f6_claims_asof(const f6_question *question)
@@ -718,8 +690,25 @@ f6_claims_asof(const f6_question *question)
 	read_history(question, &resolving.receiver);
 	sort_claims(resolving.result);
 	MemoryContextDelete(resolving.working);
-	find_upcasts(question, resolving.result);
 	return resolving.result;
+}
+
+/*
+ * f6_claims_upcast returns what brings data of a claim's type to the version to read, NULL when it is that one.  It is made
+ * when it is needed first, in the current memory context, which must last as long as the claims.
+ */
+f6_upcast *
+f6_claims_upcast(const f6_question *question, const f6_event_type *type)
+{
+	kept_type *kept = (kept_type *) type;
+
+	if (!kept->is_readied)
+	{
+		kept->upcast = f6_upcast_begin(type->event_type, type->event_version,
+									   version_to_read(question, type->event_type));
+		kept->is_readied = true;
+	}
+	return kept->upcast;
 }
 
 /* required_argument raises an error when an argument that must have a value has none. */
@@ -784,18 +773,19 @@ read_question(FunctionCallInfo fcinfo, int legal, f6_question *question)
 
 /* fold_claims returns the fold of claims, in the current memory context. */
 static f6_fold *
-fold_claims(const f6_claims *claims)
+fold_claims(const f6_question *question, const f6_claims *claims)
 {
 	f6_fold *fold = f6_fold_begin(CurrentMemoryContext);
 
 	for (uint64 i = 0; i < claims->count; i++)
 	{
 		const f6_claim *claim = &claims->claims[i];
+		f6_upcast *upcast = f6_claims_upcast(question, claim->type);
 		Jsonb *data = claim->data;
 		JsonbValue patch;
 
-		if (claim->data_upcast != NULL)
-			data = f6_upcast_data(claim->data_upcast, &claim->id, data);
+		if (upcast != NULL)
+			data = f6_upcast_data(upcast, &claim->id, data);
 		f6_jsonb_root(data, &patch);
 		f6_fold_merge(fold, &patch);
 		if (data != claim->data)
@@ -826,7 +816,7 @@ f6_state_asof(PG_FUNCTION_ARGS)
 
 	working = AllocSetContextCreate(caller, "f6 state", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(working);
-	fold = fold_claims(f6_claims_asof(&question));
+	fold = fold_claims(&question, f6_claims_asof(&question));
 	MemoryContextSwitchTo(caller);
 	state = f6_fold_result(fold);
 	MemoryContextDelete(working);
@@ -836,37 +826,37 @@ f6_state_asof(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(state);
 }
 
-/* upcast_row returns the row of a claim in the version to read. */
+/* upcast_row returns the row of a claim in another version. */
 static HeapTuple
-upcast_row(const f6_claim *claim, TupleDesc descriptor)
+upcast_row(f6_upcast *upcast, const f6_claim *claim, HeapTuple row, TupleDesc descriptor)
 {
 	int columns[] = { F6_EVENT_EVENT_VERSION, F6_EVENT_DATA };
 	Datum changed[2];
 	bool nulls[] = { false, false };
-	HeapTupleData row = { 0 };
 	Datum stored;
 	bool isnull;
 
-	row.t_data = claim->row;
-	row.t_len = HeapTupleHeaderGetDatumLength(row.t_data);
-	stored = heap_getattr(&row, F6_EVENT_DATA, descriptor, &isnull);
-	changed[0] = CStringGetTextDatum(f6_upcast_version(claim->row_upcast));
-	changed[1] =
-		JsonbPGetDatum(f6_upcast_data(claim->row_upcast, &claim->id, DatumGetJsonbP(stored)));
-	return heap_modify_tuple_by_cols(&row, descriptor, lengthof(columns), columns, changed, nulls);
+	stored = heap_getattr(row, F6_EVENT_DATA, descriptor, &isnull);
+	changed[0] = CStringGetTextDatum(f6_upcast_version(upcast));
+	changed[1] = JsonbPGetDatum(f6_upcast_data(upcast, &claim->id, DatumGetJsonbP(stored)));
+	return heap_modify_tuple_by_cols(row, descriptor, lengthof(columns), columns, changed, nulls);
 }
 
-/* put_row adds the row of a claim to a function's result. */
+/* put_row adds the row of a claim, in the version to read, to a function's result. */
 static void
-put_row(ReturnSetInfo *result, const f6_claim *claim, MemoryContext scratch)
+put_row(ReturnSetInfo *result, const f6_question *question, const f6_claim *claim,
+		MemoryContext scratch)
 {
+	f6_upcast *upcast = f6_claims_upcast(question, claim->stored_type);
 	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	HeapTupleData stored = { 0 };
+	HeapTuple row = &stored;
 
 	stored.t_data = claim->row;
 	stored.t_len = HeapTupleHeaderGetDatumLength(claim->row);
-	tuplestore_puttuple(result->setResult,
-						claim->row_upcast == NULL ? &stored : upcast_row(claim, result->setDesc));
+	if (upcast != NULL)
+		row = upcast_row(upcast, claim, &stored, result->setDesc);
+	tuplestore_puttuple(result->setResult, row);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(scratch);
 }
@@ -889,6 +879,6 @@ f6_events(PG_FUNCTION_ARGS)
 	claims = f6_claims_asof(&question);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "f6 events", ALLOCSET_DEFAULT_SIZES);
 	for (uint64 i = 0; i < claims->count; i++)
-		put_row(result, &claims->claims[i], scratch);
+		put_row(result, &question, &claims->claims[i], scratch);
 	return (Datum) 0;
 }

@@ -32,12 +32,9 @@ typedef struct f6_claim
 	TimestampTz occurred_at;
 	TimestampTz material_time;
 	const f6_event_type *type; /* of the claim, at the version of the data; it has no program */
-	Jsonb *data;			   /* as stored */
-	f6_upcast
-		*data_upcast;	 /* brings the data to the version to read; NULL: it is in that version */
-	HeapTupleHeader row; /* of f6.event, as stored */
-	const f6_event_type *row_type;
-	f6_upcast *row_upcast; /* brings the row's data to the version to read */
+	const f6_event_type *stored_type; /* the same, at the version of the row */
+	Jsonb *data;					  /* as stored */
+	HeapTupleHeader row;			  /* of f6.event, as stored */
 } f6_claim;
 
 /* Claims in the order in which they are folded. */
@@ -48,5 +45,6 @@ typedef struct f6_claims
 } f6_claims;
 
 extern f6_claims *f6_claims_asof(const f6_question *question);
+extern f6_upcast *f6_claims_upcast(const f6_question *question, const f6_event_type *type);
 
 #endif /* F6_ASOF_H */
