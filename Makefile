@@ -49,7 +49,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 .DEFAULT_GOAL := all
-.PHONY: deps test bench demo demo-stop format help
+.PHONY: deps test bench fuzz demo demo-stop format help
 
 ifneq (,$(PGXS))
 
@@ -133,6 +133,11 @@ bench:
 	$(build_and_install)
 	PG_CONFIG='$(PG_CONFIG)' bench/run
 
+fuzz:
+	$(build_and_install)
+	@PG_CONFIG='$(PG_CONFIG)' .ci/deps fuzz
+	@PG_CONFIG='$(PG_CONFIG)' fuzz/run
+
 demo:
 	$(build_and_install)
 	@PG_CONFIG='$(PG_CONFIG)' docs/demo/run
@@ -151,6 +156,8 @@ help:
 	@echo 'make test          deps, build, install, and all tests on private servers'
 	@echo '                   TESTS="regress pgtap/NAME.sql t/NAME.pl" runs only those'
 	@echo 'make bench         deps, build, install, and measure on a private server'
+	@echo 'make fuzz          deps (clang and Node.js too), build, install, and fuzz the validator:'
+	@echo '                   libFuzzer for FUZZ_SECONDS (60), then random schemas against ajv'
 	@echo 'make demo          deps, build, install, and a scripted session on a private server'
 	@echo 'make demo-stop     stop and remove the server of the demo'
 	@echo 'make format        clang-format the C files in place'

@@ -1,0 +1,612 @@
+// Compares f6 with ajv: random schemas of drafts 4 to 2020-12, and instances that nearly fit them.  The server
+// is the one of PGHOST and PGDATABASE, in which f6 is installed.
+//
+//	--schemas=20000     how many schemas
+//	--instances=5       how many instances of each
+//	--drafts=4,6,...    only these of 4, 6, 7, 2019-09, 2020-12
+//	--allow-refusals    a schema that f6 refuses as not supported (0A000) is counted, not a failure
+//	--only=KEYWORD,...  only schemas that use one of these keywords
+//
+// FUZZ_SEED decides every choice.  A disagreement fails the run unless `known` at the end of the tables has a
+// reason for it, with the rule of the specification that ajv breaks.
+import { spawn } from 'node:child_process';
+import Ajv from 'ajv';
+import Ajv04 from 'ajv-draft-04';
+import Ajv2019 from 'ajv/dist/2019.js';
+import Ajv2020 from 'ajv/dist/2020.js';
+
+const options = Object.fromEntries(process.argv.slice(2).map(word => word.replace(/^--/, '').split('=')));
+const schemaCount = Number(options.schemas ?? 20000);
+const instanceCount = Number(options.instances ?? 5);
+const allowRefusals = 'allow-refusals' in options;
+const only = options.only?.split(',');
+const seed = Number(process.env.FUZZ_SEED ?? Date.now()) >>> 0;
+const batchSize = 1000;
+const reportedAtMost = 20;
+
+// The drafts, with their name for the place of definitions and what else differs.
+const allDrafts = {
+	'4': { ajv: Ajv04.default ?? Ajv04, uri: 'http://json-schema.org/draft-04/schema#', defs: 'definitions', level: 4 },
+	'6': { ajv: Ajv.default ?? Ajv, uri: 'http://json-schema.org/draft-06/schema#', defs: 'definitions', level: 6 },
+	'7': { ajv: Ajv.default ?? Ajv, uri: 'http://json-schema.org/draft-07/schema#', defs: 'definitions', level: 7 },
+	'2019-09': { ajv: Ajv2019.default ?? Ajv2019, uri: 'https://json-schema.org/draft/2019-09/schema', defs: '$defs', level: 8 },
+	'2020-12': { ajv: Ajv2020.default ?? Ajv2020, uri: 'https://json-schema.org/draft/2020-12/schema', defs: '$defs', level: 9 },
+};
+const drafts = (options.drafts?.split(',') ?? Object.keys(allDrafts)).map(name => allDrafts[name]);
+
+// ---- chance
+
+let state = seed;
+
+// Returns a number from 0 up to but not including 1 (mulberry32).
+function random()
+{
+	state = (state + 0x6d2b79f5) >>> 0;
+	let t = Math.imul(state ^ (state >>> 15), state | 1);
+	t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+	return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+}
+
+const below = n => Math.floor(random() * n);
+const chance = p => random() < p;
+const pick = list => list[below(list.length)];
+const times = (n, make) => Array.from({ length: n }, (_, i) => make(i));
+const distinct = list => [...new Set(list)];
+
+// ---- schemas
+
+const names = ['a', 'b', 'c', 'ab', 'foo', 'é', 'a/b', 'x~y', ''];
+const texts = ['', 'a', 'b', 'ab', 'abc', 'foo', 'é', '😀', 'a😀', 'aaaa', '12', 'A'];
+const numbers = [0, 1, 2, 3, 4, 5, 7, 10, 100, -1, -2, 0.5, 1.5, 2.5, -0.5, 0.1, 1e10, 12345678];
+const patterns = ['a', '^a', 'b$', '^[a-c]+$', '^.$', '^\\d+$', '\\w', 'a|foo', '^(a|b)*$', 'é', '^\\S{2,3}$', '(?!a)b', '^\\p{L}'];
+const types = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'];
+
+// Returns any JSON value.
+function anyValue(depth = 0)
+{
+	switch (below(depth > 2 ? 5 : 8))
+	{
+		case 0: return null;
+		case 1: return chance(0.5);
+		case 2: case 3: return pick(numbers);
+		case 4: return pick(texts);
+		case 5: case 6: return times(below(4), () => anyValue(depth + 1));
+		default: return Object.fromEntries(times(below(4), () => [pick(names), anyValue(depth + 1)]));
+	}
+}
+
+// What a schema is made in: its draft, how deep, which definitions it may refer to in place (all, where the instance has changed)
+// and which resource it stands in.
+function inner(context, changes)
+{
+	return { ...context, depth: context.depth + 1, ...changes };
+}
+
+const child = context => inner(context, { from: 0, child: true });
+const sub = context => anySchema(inner(context, {}));
+const childSchema = context => anySchema(child(context));
+const schemaMap = (context, make) => Object.fromEntries(distinct(times(1 + below(3), () => pick(names))).map(name => [name, make(context)]));
+const nameList = () => distinct(times(1 + below(3), () => pick(names)));
+const subList = context => times(1 + below(3), () => sub(context));
+
+// Adds keywords: [first draft, last draft, weight, function (schema, context)].
+const keywords = [
+	[4, 9, 6, s => { s.type = chance(0.6) ? pick(types) : distinct(times(1 + below(3), () => pick(types))); }],
+	[4, 9, 2, s => { s.enum = distinctValues(times(1 + below(4), () => anyValue(1))); }],
+	[6, 9, 2, s => { s.const = anyValue(1); }],
+	[4, 9, 3, s => { s.minimum = pick(numbers); }],
+	[4, 9, 3, s => { s.maximum = pick(numbers); }],
+	[4, 4, 2, s => { s.minimum = pick(numbers); s.exclusiveMinimum = chance(0.5); }],
+	[4, 4, 2, s => { s.maximum = pick(numbers); s.exclusiveMaximum = chance(0.5); }],
+	[6, 9, 2, s => { s.exclusiveMinimum = pick(numbers); }],
+	[6, 9, 2, s => { s.exclusiveMaximum = pick(numbers); }],
+	[4, 9, 2, s => { s.multipleOf = pick([1, 2, 3, 0.5, 0.1, 0.01, 2.5, 10]); }],
+	[4, 9, 2, s => { s.minLength = below(4); }],
+	[4, 9, 2, s => { s.maxLength = below(4); }],
+	[4, 9, 3, s => { s.pattern = pick(patterns); }],
+	[4, 9, 2, s => { s.minItems = below(3); }],
+	[4, 9, 2, s => { s.maxItems = below(4); }],
+	[4, 9, 2, s => { s.uniqueItems = chance(0.8); }],
+	[4, 9, 2, s => { s.minProperties = below(3); }],
+	[4, 9, 2, s => { s.maxProperties = below(4); }],
+	[4, 9, 4, s => { s.required = nameList(); }],
+	[4, 9, 6, (s, c) => { s.properties = schemaMap(c, childSchema); }],
+	[4, 9, 3, (s, c) => { s.patternProperties = Object.fromEntries(distinct(times(1 + below(2), () => pick(patterns))).map(p => [p, childSchema(c)])); }],
+	[4, 9, 4, (s, c) => { s.additionalProperties = chance(0.5) ? chance(0.3) : childSchema(c); }],
+	[6, 9, 2, (s, c) => { s.propertyNames = childSchema(c); }],
+	[4, 9, 4, (s, c) => { s.items = childSchema(c); }],
+	[4, 8, 3, (s, c) => { s.items = times(1 + below(3), () => childSchema(c)); if (chance(0.6)) s.additionalItems = chance(0.4) ? false : childSchema(c); }],
+	[9, 9, 4, (s, c) => { s.prefixItems = times(1 + below(3), () => childSchema(c)); if (chance(0.5)) s.items = chance(0.4) ? false : childSchema(c); }],
+	[6, 9, 3, (s, c) => { s.contains = childSchema(c); }],
+	[8, 9, 2, (s, c) => { s.contains = childSchema(c); s.minContains = below(3); if (chance(0.5)) s.maxContains = below(4); }],
+	[4, 7, 3, (s, c) => { s.dependencies = schemaMap(c, context => chance(0.5) ? nameList() : sub(context)); }],
+	[8, 9, 2, s => { s.dependentRequired = schemaMap(null, nameList); }],
+	[8, 9, 2, (s, c) => { s.dependentSchemas = schemaMap(c, sub); }],
+	[4, 9, 3, (s, c) => { s.allOf = subList(c); }],
+	[4, 9, 3, (s, c) => { s.anyOf = subList(c); }],
+	[4, 9, 3, (s, c) => { s.oneOf = subList(c); }],
+	[4, 9, 2, (s, c) => { s.not = sub(c); }],
+	[7, 9, 3, (s, c) => { s.if = sub(c); if (chance(0.8)) s.then = sub(c); if (chance(0.6)) s.else = sub(c); }],
+	[8, 9, 3, (s, c) => { s.unevaluatedItems = chance(0.6) ? false : childSchema(c); }],
+	[8, 9, 3, (s, c) => { s.unevaluatedProperties = chance(0.6) ? false : childSchema(c); }],
+	[4, 9, 5, (s, c) => { const ref = anyReference(c); if (ref !== undefined) s.$ref = ref; }],
+	[8, 8, 2, (s, c) => { if (c.child) s.$recursiveRef = '#'; }],
+	[9, 9, 2, (s, c) => { if (c.child && c.resource.dynamic) s.$dynamicRef = '#node'; }],
+	[4, 9, 1, s => { s.title = 'a title'; s.default = anyValue(1); }],
+	[4, 9, 1, (s, c) => { s.unknownKeyword = anyValue(1); }],
+];
+
+// Returns values no two of which are equal.
+function distinctValues(values)
+{
+	return [...new Map(values.map(value => [JSON.stringify(value), value])).values()];
+}
+
+// Returns a reference to a definition that may be referred to here, or undefined.
+function anyReference(context)
+{
+	if (context.child && chance(0.2)) return context.hasId && chance(0.5) ? 'http://example.com/root.json' : context.resource.id === undefined ? '#' : 'root.json';
+	const allowed = context.definitions.filter(definition => definition.index >= context.from);
+	if (allowed.length === 0) return undefined;
+	const definition = pick(allowed);
+	const forms = [];
+	if (definition.id !== undefined) forms.push(definition.id, `http://example.com/${definition.id}`);
+	if (context.resource.id === undefined) forms.push(`#/${context.draft.defs}/${definition.name}`);
+	else if (context.hasId) forms.push(`root.json#/${context.draft.defs}/${definition.name}`);
+	if (definition.anchor !== undefined && definition.id === undefined)
+	{
+		if (context.resource.id === undefined) forms.push(`#${definition.anchor}`);
+		else forms.push(`root.json#${definition.anchor}`);
+	}
+	return pick(forms);
+}
+
+// Returns a schema; deep ones are small.
+function anySchema(context)
+{
+	if (context.draft.level >= 6 && chance(context.depth > 3 ? 0.4 : 0.08)) return chance(0.75);
+	const schema = {};
+	const usable = context.keywords;
+	const count = context.depth === 0 ? 2 + below(4) : context.depth > 3 ? below(2) : 1 + below(3);
+
+	for (let i = 0; i < count; i++)
+	{
+		let rest = random() * context.weight;
+		const keyword = usable.find(candidate => (rest -= candidate[2]) < 0) ?? usable[0];
+
+		// Deep schemas hold no others, or only by reference.
+		if (context.depth > 4 && keyword[3].length > 1 && !String(keyword[3]).includes('$ref')) continue;
+		keyword[3](schema, context);
+	}
+	return schema;
+}
+
+// Returns a whole document of a draft.
+function anyDocument(draft)
+{
+	const usable = keywords.filter(([first, last]) => draft.level >= first && draft.level <= last);
+	const hasId = chance(0.4);
+	const definitions = times(below(4), index => ({ index, name: pick(['d', 'e/f', 'g~h', 'i j']) + index }))
+		.map(d => ({ ...d, name: d.name.replace(/[/~ ]/g, ''), id: hasId && chance(0.4) ? `d${d.index}.json` : undefined,
+			anchor: draft.level >= 8 && chance(0.4) ? `anchor${d.index}` : undefined, dynamic: draft.level === 9 && chance(0.5) }));
+	const rootDynamic = draft.level === 9 && chance(0.5);
+	const context = {
+		draft, definitions, hasId, depth: 0, from: 0, child: false, keywords: usable, weight: usable.reduce((sum, k) => sum + k[2], 0),
+		resource: { id: undefined, dynamic: rootDynamic },
+	};
+	const idName = draft.level === 4 ? 'id' : '$id';
+	const made = anySchema(context);
+	const body = typeof made === 'boolean' ? { not: draft.level === 4 || !made ? {} : false } : made;
+	const document = {};
+
+	if (draft.level < 9 || chance(0.5)) document.$schema = draft.uri;
+	if (hasId) document[idName] = 'http://example.com/root.json';
+	if (rootDynamic) document.$dynamicAnchor = 'node';
+	if (draft.level === 8 && chance(0.4)) document.$recursiveAnchor = true;
+	// Beside $ref, the older drafts see nothing, identifiers included.
+	if (draft.level < 8 && '$ref' in body) document.allOf = [body];
+	else Object.assign(document, body);
+	if (definitions.length > 0)
+		document[draft.defs] = Object.fromEntries(definitions.map(definition => [definition.name, anyDefinition(definition, context)]));
+	return document;
+}
+
+// Returns the schema of a definition, which refers in place to later ones only.
+function anyDefinition(definition, context)
+{
+	const resource = definition.id === undefined ? context.resource : { id: definition.id, dynamic: definition.dynamic };
+	const made = anySchema(inner(context, { from: definition.index + 1, resource }));
+	const level = context.draft.level;
+	const head = {};
+
+	if (definition.id !== undefined) head[level === 4 ? 'id' : '$id'] = definition.id;
+	if (definition.anchor !== undefined) head.$anchor = definition.anchor;
+	if (definition.dynamic && definition.id !== undefined) head.$dynamicAnchor = 'node';
+	if (level === 8 && definition.id !== undefined && chance(0.5)) head.$recursiveAnchor = true;
+	if (Object.keys(head).length === 0) return made;
+	if (typeof made === 'boolean') return { ...head, not: made ? false : {} };
+	return level < 8 && '$ref' in made ? { ...head, allOf: [made] } : { ...head, ...made };
+}
+
+// ---- instances
+
+// Returns a value that tries to be valid under the schema.
+function sample(schema, root, depth = 0)
+{
+	if (typeof schema !== 'object' || schema === null || Array.isArray(schema) || depth > 6) return anyValue(2);
+	if (typeof schema.$ref === 'string' && chance(0.8))
+	{
+		const name = /\/(?:definitions|\$defs)\/(\w+)$/.exec(schema.$ref)?.[1];
+		const defs = root.$defs ?? root.definitions ?? {};
+
+		return sample(name !== undefined ? defs[name] : root, root, depth + 1);
+	}
+	if ((schema.$recursiveRef || schema.$dynamicRef) && chance(0.7)) return sample(root, root, depth + 1);
+	if ('const' in schema && chance(0.9)) return schema.const;
+	if (schema.enum && chance(0.9)) return pick(schema.enum);
+	for (const word of ['allOf', 'anyOf', 'oneOf'])
+		if (schema[word] && chance(0.4)) return sample(pick(schema[word]), root, depth + 1);
+	if (schema.then && chance(0.3)) return sample(pick([schema.if, schema.then, schema.else ?? schema.if]), root, depth + 1);
+	const type = schema.type !== undefined ? pick([schema.type].flat()) : guessType(schema);
+
+	switch (type)
+	{
+		case 'null': return null;
+		case 'boolean': return chance(0.5);
+		case 'integer': return Math.round(sampleNumber(schema));
+		case 'number': return sampleNumber(schema);
+		case 'string': return pick(texts);
+		case 'array': return sampleArray(schema, root, depth);
+		default: return sampleObject(schema, root, depth);
+	}
+}
+
+// Returns a type that the schema's keywords are about.
+function guessType(schema)
+{
+	const words = Object.keys(schema).join();
+	const guesses = [];
+
+	if (/ropert|required|ependen/.test(words)) guesses.push('object', 'object');
+	if (/[iI]tems|ontains/.test(words)) guesses.push('array', 'array');
+	if (/imum|multipleOf/.test(words)) guesses.push('number');
+	if (/Length|^pattern$|,pattern(,|$)/.test(words)) guesses.push('string');
+	return pick(guesses.length > 0 ? guesses : types);
+}
+
+// Returns a number near the schema's limits.
+function sampleNumber(schema)
+{
+	const limits = [schema.minimum, schema.maximum, schema.exclusiveMinimum, schema.exclusiveMaximum].filter(limit => typeof limit === 'number');
+	const base = limits.length > 0 && chance(0.8) ? pick(limits) + pick([0, 0, 1, -1, 0.5]) : pick(numbers);
+
+	return schema.multipleOf && chance(0.7) ? Math.round(base / schema.multipleOf) * schema.multipleOf : base;
+}
+
+// Returns an array near what the schema wants.
+function sampleArray(schema, root, depth)
+{
+	const prefix = schema.prefixItems ?? (Array.isArray(schema.items) ? schema.items : []);
+	const rest = [Array.isArray(schema.items) ? schema.additionalItems : schema.items, schema.contains, schema.unevaluatedItems].filter(s => typeof s === 'object');
+	const count = Math.max(schema.minItems ?? 0, below(4)) + (prefix.length > 0 ? below(2) : 0);
+
+	return times(Math.min(count, 6), i => i < prefix.length ? sample(prefix[i], root, depth + 1) : rest.length > 0 ? sample(pick(rest), root, depth + 1) : anyValue(2));
+}
+
+// Returns an object near what the schema wants.
+function sampleObject(schema, root, depth)
+{
+	const wanted = [...(schema.required ?? []), ...Object.keys(schema.properties ?? {}).filter(() => chance(0.7))];
+	const extra = times(below(3), () => pick(names));
+	const dependent = Object.keys({ ...schema.dependencies, ...schema.dependentRequired, ...schema.dependentSchemas });
+	const result = {};
+
+	if (dependent.length > 0 && chance(0.6)) extra.push(pick(dependent), pick(names));
+	for (const name of distinct([...wanted, ...extra]))
+	{
+		const own = schema.properties?.[name];
+		const pattern = Object.entries(schema.patternProperties ?? {}).find(([text]) => new RegExp(text, 'u').test(name))?.[1];
+		const other = [schema.additionalProperties, schema.unevaluatedProperties].find(s => typeof s === 'object');
+
+		result[name] = sample(own ?? pattern ?? other ?? true, root, depth + 1);
+	}
+	return result;
+}
+
+// Returns the value with one thing changed.
+function disturb(value)
+{
+	if (Array.isArray(value) && value.length > 0 && chance(0.8))
+	{
+		const copy = [...value];
+		const at = below(copy.length);
+
+		switch (below(4))
+		{
+			case 0: copy.splice(at, 1); break;
+			case 1: copy.push(copy[at]); break;
+			case 2: copy[at] = anyValue(2); break;
+			default: copy[at] = disturb(copy[at]);
+		}
+		return copy;
+	}
+	if (value !== null && typeof value === 'object' && Object.keys(value).length > 0 && chance(0.8))
+	{
+		const copy = { ...value };
+		const name = pick(Object.keys(copy));
+
+		switch (below(4))
+		{
+			case 0: delete copy[name]; break;
+			case 1: copy[pick(names)] = anyValue(2); break;
+			case 2: copy[name] = anyValue(2); break;
+			default: copy[name] = disturb(copy[name]);
+		}
+		return copy;
+	}
+	if (typeof value === 'number') return value + pick([1, -1, 0.5]);
+	if (typeof value === 'string') return pick([value + 'a', value.slice(0, -1).replace(/[\ud800-\udbff]$/, ''), pick(texts)]);
+	return anyValue(1);
+}
+
+// Returns one instance for a schema.
+function anyInstance(document)
+{
+	const value = chance(0.9) ? sample(document, document) : anyValue();
+
+	return chance(0.4) ? disturb(value) : value;
+}
+
+// ---- the two validators
+
+// What a pair comes to: 'accepted', 'rejected', or an error.
+const accepted = 'accepted', rejected = 'rejected';
+
+// Returns ajv's answers for a document's instances.
+function askAjv({ draft, document, instances })
+{
+	const ajv = draft.instance ??= makeAjv(draft);
+
+	try
+	{
+		const validate = ajv.compile(document);
+
+		return instances.map(instance => {
+			try { return validate(instance) ? accepted : rejected; }
+			catch (error) { return `error: ${error.message}`; }
+		});
+	}
+	catch (error)
+	{
+		return instances.map(() => `error: ${error.message}`);
+	}
+	finally
+	{
+		ajv.removeSchema(document);
+		if (++draft.used % 500 === 0) draft.instance = undefined;
+	}
+}
+
+// Returns an ajv for a draft that follows the specification as far as its options go.
+function makeAjv(draft)
+{
+	draft.used ??= 0;
+	const ajv = new draft.ajv({ strict: false, validateSchema: false, validateFormats: false, logger: false,
+		meta: draft.level !== 6, ignoreKeywordsWithRef: draft.level < 8 });
+
+	return ajv;
+}
+
+// Runs psql over an input and returns its output.
+function psql(input)
+{
+	return new Promise((resolve, reject) => {
+		const program = spawn('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1'], { stdio: ['pipe', 'pipe', 'inherit'] });
+		const output = [];
+
+		program.stdout.on('data', data => output.push(data));
+		program.on('close', code => code === 0 ? resolve(Buffer.concat(output).toString()) : reject(new Error(`psql ended with ${code}`)));
+		program.stdin.end(input);
+	});
+}
+
+const prepareServer = `
+create table pair (number int, schema text, instances text);
+create function answers(schema jsonb, instances jsonb) returns text[] language plpgsql as $$
+declare
+	instance jsonb;
+	detail text;
+	result text[] := '{}';
+begin
+	for instance in select value from jsonb_array_elements(instances) loop
+		begin
+			result := result || case when f6_validate(schema, instance) then 'accepted' else 'rejected' end;
+		exception when others then
+			get stacked diagnostics detail = pg_exception_detail;
+			result := result || format('error: %s %s %s', sqlstate, sqlerrm, detail);
+		end;
+	end loop;
+	return result;
+end $$;
+`;
+
+// Returns f6's answers for a batch of documents, an array for each.
+async function askF6(batch)
+{
+	const quote = value => JSON.stringify(value).replace(/\\/g, '\\\\');
+	const rows = batch.map(({ document, instances }, i) => `${i}\t${quote(document)}\t${quote(instances)}\n`);
+	const output = await psql(`begin; copy pair from stdin;\n${rows.join('')}\\.\n`
+		+ 'select to_json(answers(schema::jsonb, instances::jsonb)) from pair order by number; rollback;\n');
+
+	return output.trim().split('\n').map(line => JSON.parse(line));
+}
+
+// ---- known differences
+
+// Tells whether a schema holds, anywhere, a subschema of which the test is true.
+function holds(schema, test)
+{
+	if (schema === null || typeof schema !== 'object') return false;
+	return (!Array.isArray(schema) && test(schema)) || Object.values(schema).some(value => holds(value, test));
+}
+
+// Tells whether an instance is or holds an empty array.
+function hasEmptyArray(value)
+{
+	if (value === null || typeof value !== 'object') return false;
+	return (Array.isArray(value) && value.length === 0) || Object.values(value).some(hasEmptyArray);
+}
+
+const uses = (...words) => pair => holds(pair.document, schema => words.some(word => word in schema));
+
+// Where ajv departs from the specification: name, reason, and a test of the pair { draft, document, instance, f6, ajv }.
+const known = [
+	['multipleOf of fractions',
+		'ajv divides doubles: 0.3 is no multiple of 0.1 to it. JSON numbers are exact decimals (2020-12 core, 4.2.1).',
+		({ document }) => holds(document, schema => typeof schema.multipleOf === 'number' && !Number.isInteger(schema.multipleOf))],
+	['contains evaluates items',
+		'In 2020-12 contains evaluates the items that matched (core, 10.3.1.3 and 11.2), in 2019-09 none; ajv has it all or nothing.',
+		pair => uses('unevaluatedItems')(pair) && uses('contains')(pair)],
+	['contains of an empty array',
+		'No item matches where there is none (core, 10.3.1.3); in some places ajv lets an empty array pass.',
+		pair => uses('contains')(pair) && hasEmptyArray(pair.instance)],
+	['annotations of a branch that was not taken',
+		'A subschema that fails or is not applied evaluates nothing (core, 7.7.1.2); ajv keeps what if, then or else might have seen.',
+		pair => uses('unevaluatedItems', 'unevaluatedProperties')(pair) && uses('if')(pair)],
+	['items evaluated behind $ref',
+		'What a reference evaluates is evaluated (core, 11.2); ajv loses items that an anyOf there has seen.',
+		pair => pair.f6 === accepted && uses('unevaluatedItems')(pair) && uses('$ref')(pair)],
+	['the empty name is required',
+		'Any string names a property (validation, 6.5.3); to ajv the empty one is always there.',
+		({ document }) => holds(document, schema => [schema.required, ...Object.values(schema.dependentRequired ?? {}),
+			...Object.values(schema.dependencies ?? {})].some(list => Array.isArray(list) && list.includes('')))],
+	['what stands beside $dynamicRef',
+		'Adjacent keywords apply as well (core, 8.2.3.2); ajv passes over some of them.',
+		({ document }) => holds(document, schema => ('$dynamicRef' in schema || '$recursiveRef' in schema) && Object.keys(schema).length > 1)],
+	['type beside $ref in older drafts',
+		'Beside $ref nothing else counts up to draft 7 (core, 8.3); ajv still checks the type.',
+		({ draft, document }) => draft.level < 8 && holds(document, schema => '$ref' in schema && 'type' in schema)],
+	['ajv stops with an error of its own',
+		'It counts evaluated properties in a variable that it has not set.',
+		({ ajv }) => ajv.startsWith('error: Cannot set properties of undefined')],
+];
+
+// Returns the name of the known difference that explains a pair, or undefined.
+const explanation = pair => known.find(([, , test]) => test(pair))?.[0];
+
+// ---- the comparison
+
+const counts = { schemas: 0, pairs: 0, accepted: 0, refused: 0, known: new Map(), disagreements: 0 };
+const disagreements = [];
+
+// Tells what two answers to a pair come to: 'same', 'refused', 'known' or 'different'.
+function judge(pair)
+{
+	if (allowRefusals && pair.f6.startsWith('error: 0A000')) return 'refused';
+	if (pair.f6 === pair.ajv) return 'same';
+	return explanation(pair) !== undefined ? 'known' : 'different';
+}
+
+// Counts the answers to a batch and keeps the disagreements.
+function compare(batch, f6Answers, ajvAnswers)
+{
+	batch.forEach(({ draft, document, instances }, i) => {
+		counts.schemas++;
+		instances.forEach((instance, j) => {
+			const pair = { draft, document, instance, f6: f6Answers[i][j], ajv: ajvAnswers[i][j] };
+
+			counts.pairs++;
+			switch (judge(pair))
+			{
+				case 'same': counts.accepted += pair.f6 === accepted; break;
+				case 'refused': counts.refused++; break;
+				case 'known':
+				{
+					const name = explanation(pair);
+
+					counts.known.set(name, (counts.known.get(name) ?? 0) + 1);
+					break;
+				}
+				default:
+					counts.disagreements++;
+					if (disagreements.length < reportedAtMost && !disagreements.some(other => other.document === document)) disagreements.push(pair);
+			}
+		});
+	});
+}
+
+// Returns every value that is like the given one with a part left out or made simpler.
+function simpler(value)
+{
+	if (value === null || typeof value !== 'object') return [];
+	if (Array.isArray(value))
+		return value.flatMap((element, i) => [value.toSpliced?.(i, 1) ?? value.filter((_, j) => j !== i),
+			...simpler(element).map(other => value.map((old, j) => j === i ? other : old))]);
+	return Object.keys(value).flatMap(name => {
+		const { [name]: part, ...rest } = value;
+		const replaced = part !== null && typeof part === 'object' && name !== 'required' ? [{ ...rest, [name]: true }] : [];
+
+		return [rest, ...replaced, ...simpler(part).map(other => ({ ...value, [name]: other }))];
+	});
+}
+
+// Returns a pair on which the two still disagree in the same way, made smaller as long as it is cheap.
+async function minimise(pair)
+{
+	for (let round = 0; round < 40; round++)
+	{
+		const candidates = [...simpler(pair.document).filter(document => document.$schema === pair.document.$schema).map(document => ({ ...pair, document })),
+			...simpler(pair.instance).map(instance => ({ ...pair, instance }))]
+			.map(candidate => ({ ...candidate, instances: [candidate.instance] }))
+			.sort((left, right) => JSON.stringify(left.document).length - JSON.stringify(right.document).length).slice(0, 400);
+		if (candidates.length === 0) break;
+		const f6Answers = await askF6(candidates);
+		const smaller = candidates.find((candidate, i) => {
+			candidate.f6 = f6Answers[i][0];
+			if (candidate.f6.slice(0, 12) !== pair.f6.slice(0, 12)) return false;
+			candidate.ajv = askAjv(candidate)[0];
+			return candidate.ajv.slice(0, 8) === pair.ajv.slice(0, 8) && judge(candidate) === 'different';
+		});
+
+		if (smaller === undefined) break;
+		pair = smaller;
+	}
+	return pair;
+}
+
+// Returns a batch of documents with their instances.
+function anyBatch(size)
+{
+	const batch = [];
+
+	while (batch.length < size)
+	{
+		const draft = pick(drafts);
+		const document = anyDocument(draft);
+
+		if (only && !only.some(word => uses(word)({ document }))) continue;
+		batch.push({ draft, document, instances: times(instanceCount, () => anyInstance(document)) });
+	}
+	return batch;
+}
+
+console.log(`fuzz: ajv, FUZZ_SEED=${seed}, ${schemaCount} schemas with ${instanceCount} instances each`);
+await psql(prepareServer);
+for (let done = 0; done < schemaCount; done += batchSize)
+{
+	const batch = anyBatch(Math.min(batchSize, schemaCount - done));
+	const f6Answers = askF6(batch);
+
+	compare(batch, await f6Answers, batch.map(askAjv));
+}
+for (const pair of disagreements)
+{
+	const { document, instance, f6, ajv, draft } = await minimise(pair);
+
+	console.log(`f6 ${f6}, ajv ${ajv} (${draft.uri}):\n\t${JSON.stringify(document)}\n\t${JSON.stringify(instance)}`);
+}
+for (const [name, count] of counts.known) console.log(`fuzz: known difference: ${name}: ${count} pairs`);
+if (allowRefusals) console.log(`fuzz: refused as not supported: ${counts.refused} pairs`);
+console.log(`fuzz: ajv compared ${counts.pairs} pairs of ${counts.schemas} schemas, ${counts.accepted} accepted by both, `
+	+ `${counts.disagreements} disagreements left unexplained`);
+process.exitCode = counts.disagreements > 0 ? 1 : 0;
