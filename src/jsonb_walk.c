@@ -22,6 +22,10 @@
  */
 #define F6_MAX_INDEX_DIGITS 9
 
+/* The base of a numeric's digits, and the first word of a short one without sign, scale and weight. */
+#define F6_NUMERIC_BASE	 10000
+#define F6_SHORT_NUMERIC 0x8000
+
 /* Fills a value from the child with this entry, whose bytes lie at offset and are length long. */
 static inline void
 fill_value(JEntry entry, char *base, uint32 offset, uint32 length, JsonbValue *value)
@@ -60,6 +64,32 @@ advance(JEntry entry, uint32 *offset)
 
 	JBE_ADVANCE_OFFSET(*offset, entry);
 	return *offset - start;
+}
+
+/*
+ * Returns the document of a datum, to be walked until it is closed.  A short one moves to the room, because
+ * walking needs an aligned one: the server would allocate for that.
+ */
+Jsonb *
+f6_jsonb_open(Datum datum, f6_jsonb_room *room)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(datum);
+	Size size;
+
+	if (!VARATT_IS_SHORT(stored))
+		return DatumGetJsonbP(datum);
+	size = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
+	memcpy(room->bytes + VARHDRSZ, VARDATA_SHORT(stored), size);
+	SET_VARSIZE(room->bytes, size + VARHDRSZ);
+	return &room->document;
+}
+
+/* Frees what opening has allocated. */
+void
+f6_jsonb_close(Jsonb *document, Datum datum, const f6_jsonb_room *room)
+{
+	if ((Pointer) document != DatumGetPointer(datum) && document != &room->document)
+		pfree(document);
 }
 
 /* Gives the document's outermost value; a scalar document gives the scalar. */
@@ -132,10 +162,9 @@ f6_jsonb_object_next(f6_jsonb_object_walk *walk, JsonbValue *key, JsonbValue *va
 	if (walk->next >= walk->count)
 		return false;
 
-	offset = walk->key_offset;
-	entry = walk->container->children[walk->next];
-	length = advance(entry, &walk->key_offset);
-	fill_value(entry, walk->base, offset, length, key);
+	key->type = jbvString;
+	key->val.string.val = walk->base + walk->key_offset;
+	key->val.string.len = advance(walk->container->children[walk->next], &walk->key_offset);
 
 	offset = walk->value_offset;
 	entry = walk->container->children[walk->count + walk->next];
@@ -201,10 +230,40 @@ f6_jsonb_get_element(const JsonbValue *array, int index, JsonbValue *value)
 	return true;
 }
 
+/*
+ * Gives the value of an integer of at most two digits of base 10,000, not negative and written without a
+ * fraction; false for any other number.  This reads the server's short format of numerics, which can't
+ * change as long as a server reads the data of its predecessors: a word with the sign, the scale and the weight
+ * (the exponent of the first digit), then the digits, without zeros at the end.
+ */
+static bool
+small_integer(Numeric number, int32 *value)
+{
+	const uint16 *words = (const uint16 *) VARDATA(number);
+	uint16 weight;
+	int count;
+
+	if (!VARATT_IS_4B_U(number) || VARSIZE(number) < VARHDRSZ + sizeof(uint16))
+		return false;
+	weight = words[0] - F6_SHORT_NUMERIC;
+	count = (VARSIZE(number) - VARHDRSZ) / sizeof(uint16) - 1;
+	if (weight > 1 || count > weight + 1)
+		return false;
+	*value = count > 0 ? words[1] : 0;
+	if (weight == 1)
+		*value = *value * F6_NUMERIC_BASE + (count > 1 ? words[2] : 0);
+	return true;
+}
+
 /* Orders two numbers. */
 int
 f6_jsonb_compare_numbers(Numeric left, Numeric right)
 {
+	int32 left_value;
+	int32 right_value;
+
+	if (small_integer(left, &left_value) && small_integer(right, &right_value))
+		return left_value < right_value ? -1 : left_value > right_value;
 	return DatumGetInt32(
 		DirectFunctionCall2(numeric_cmp, NumericGetDatum(left), NumericGetDatum(right)));
 }
@@ -275,6 +334,7 @@ compare_containers(const JsonbValue *left, const JsonbValue *right)
 	int left_count = f6_jsonb_count(left);
 	int right_count = f6_jsonb_count(right);
 
+	check_stack_depth();
 	if (is_object != f6_jsonb_is_object(right))
 		return is_object ? -1 : 1;
 	if (left_count != right_count)
@@ -289,7 +349,6 @@ compare_containers(const JsonbValue *left, const JsonbValue *right)
 int
 f6_jsonb_compare(const JsonbValue *left, const JsonbValue *right)
 {
-	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 
 	if (left->type != right->type)
@@ -360,7 +419,10 @@ f6_jsonb_hash(const JsonbValue *value)
 bool
 f6_jsonb_number_is_integer(Numeric number)
 {
-	return DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number))) == 0;
+	int32 value;
+
+	return small_integer(number, &value) ||
+		   DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(number))) == 0;
 }
 
 /* Returns the name that JSON Schema gives the value's type: a number without a fraction is an integer. */

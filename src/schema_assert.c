@@ -117,7 +117,11 @@ check_multiple(const f6_divisor *divisor, Numeric number)
 static bool
 check_min_length(uint32 limit, const JsonbValue *value)
 {
-	return (uint32) value->val.string.len >= limit && f6_string_length(value) >= limit;
+	uint32 length = value->val.string.len;
+
+	if (length / MAX_MULTIBYTE_CHAR_LEN >= limit)
+		return true;
+	return length >= limit && f6_string_length(value) >= limit;
 }
 
 /* Checks maxLength, likewise. */

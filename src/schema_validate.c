@@ -697,11 +697,27 @@ run_not(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_pa
 	return false;
 }
 
-/* Runs one operation on a value that it concerns. */
+/* Runs an operation that looks at no subschema. */
 static bool
-run_op(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
-	   f6_evaluated *evaluated)
+run_assertion(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path)
 {
+	if (f6_assertion_holds(op, value))
+		return true;
+	if (run->collecting)
+		add_failure(run, path, op->schema, op->keyword, f6_failure_message(op, value));
+	return false;
+}
+
+/*
+ * Runs an operation that may look at subschemas.  Whatever leads to another node goes through here, so this is
+ * where the stack is checked.
+ */
+static bool
+run_applicator(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
+			   f6_evaluated *evaluated)
+{
+	check_stack_depth();
+
 	switch (op->code)
 	{
 		case F6_OP_MEMBERS:
@@ -735,12 +751,20 @@ run_op(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_pat
 		case F6_OP_UNEVALUATED_PROPERTIES:
 			return run_unevaluated_properties(run, op, value, path, evaluated);
 		default:
-			if (f6_assertion_holds(op, value))
-				return true;
-			if (run->collecting)
-				add_failure(run, path, op->schema, op->keyword, f6_failure_message(op, value));
-			return false;
+			return run_assertion(run, op, value, path);
 	}
+}
+
+/* Runs one operation on a value of a type, which it concerns. */
+static inline bool
+run_op(f6_run *run, const f6_op *op, uint32 type, const JsonbValue *value,
+	   const f6_jsonb_path *path, f6_evaluated *evaluated)
+{
+	if (op->code == F6_OP_TYPE && (op->as.types & type) != 0)
+		return true;
+	if (op->code < F6_OP_DEPENDENT_REQUIRED)
+		return run_assertion(run, op, value, path);
+	return run_applicator(run, op, value, path, evaluated);
 }
 
 /* Reports the failure of the schema false, which is named by the keyword that holds it. */
@@ -770,7 +794,7 @@ run_ops(f6_run *run, const f6_node *node, const JsonbValue *value, const f6_json
 			continue;
 		if (op->code >= F6_OP_UNEVALUATED_ITEMS && !valid)
 			break;
-		if (!run_op(run, op, value, path, evaluated))
+		if (!run_op(run, op, type, value, path, evaluated))
 			valid = false;
 		if (!valid && (!run->collecting || is_full(run)))
 			return false;
@@ -819,7 +843,6 @@ run_node(f6_run *run, f6_node_id id, const JsonbValue *value, const f6_jsonb_pat
 {
 	const f6_node *node = &run->program->nodes[id];
 
-	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 
 	if (node->is_false)
