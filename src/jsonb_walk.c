@@ -76,7 +76,7 @@ f6_jsonb_open(Datum datum, f6_jsonb_room *room)
 	struct varlena *stored = (struct varlena *) DatumGetPointer(datum);
 	Size size;
 
-	if (!VARATT_IS_SHORT(stored))
+	if (!VARATT_IS_SHORT(stored) || VARATT_IS_EXTERNAL(stored))
 		return DatumGetJsonbP(datum);
 	size = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
 	memcpy(room->bytes + VARHDRSZ, VARDATA_SHORT(stored), size);
