@@ -49,6 +49,13 @@ typedef struct f6_jump
 	const struct f6_jump *outer;
 } f6_jump;
 
+/* Whether a schema is about values of another kind than the one at a place. */
+typedef struct f6_probe
+{
+	const f6_jsonb_path *path;
+	bool is_other_kind;
+} f6_probe;
+
 typedef struct f6_run
 {
 	const f6_program *program;
@@ -56,6 +63,7 @@ typedef struct f6_run
 	const f6_scope *scope; /* only for programs with dynamic references */
 	const f6_jump *jumps;
 	MemoryContext memory; /* where sets live */
+	f6_probe *probe;	  /* looks at failures in place of reporting them, or NULL */
 	uint64 room;		  /* how many failures may still be reported */
 	f6_failure_report report;
 	void *report_argument;
@@ -117,6 +125,21 @@ is_full(const f6_run *run)
 }
 
 /*
+ * Takes note of a failure that tells that the schema is about another kind of value: the value's type is
+ * another, or it or a member of it is another constant.
+ */
+static void
+probe_failure(f6_probe *probe, const f6_jsonb_path *path, const char *keyword)
+{
+	bool is_constant = strcmp(keyword, "const") == 0 || strcmp(keyword, "enum") == 0;
+
+	if (path == probe->path)
+		probe->is_other_kind |= is_constant || strcmp(keyword, "type") == 0;
+	else if (path != NULL && path->parent == probe->path)
+		probe->is_other_kind |= is_constant;
+}
+
+/*
  * Reports a failure of a keyword at a place of the schema, in the caller's memory context; frees all that its
  * text has cost.
  */
@@ -127,7 +150,9 @@ report_failure(f6_run *run, const f6_jsonb_path *path, const f6_jsonb_path *sche
 	const f6_failure *failure;
 	MemoryContext own;
 
-	if (is_full(run))
+	if (run->probe != NULL)
+		probe_failure(run->probe, path, keyword);
+	if (run->probe != NULL || is_full(run))
 		return;
 	run->room--;
 	failure = f6_failure_create(path, schema, keyword, message);
@@ -545,6 +570,46 @@ run_all_of(f6_run *run, const f6_node_list *list, const JsonbValue *value,
 	return valid;
 }
 
+/* Tells whether a schema that does not accept a value is about values of its kind. */
+static bool
+is_about(f6_run *run, f6_node_id node, const JsonbValue *value, const f6_jsonb_path *path)
+{
+	f6_probe probe = { path, false };
+
+	run->probe = &probe;
+	(void) run_node(run, node, value, path, NULL);
+	run->probe = NULL;
+	return !probe.is_other_kind;
+}
+
+/*
+ * Reports why none of several schemas accepts a value.  Where one of them alone is about values of its
+ * kind, the reasons why that one doesn't are what a person needs.
+ */
+static void
+explain_branches(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
+				 char *message)
+{
+	const f6_node_list *list = op->as.list;
+	f6_node_id nearest = F6_NO_NODE;
+	int count = 0;
+	int i;
+
+	add_failure(run, path, op->schema, op->keyword, message);
+	if (run->probe != NULL)
+		return;
+	for (i = 0; i < list->count && count < 2; i++)
+	{
+		if (is_about(run, list->nodes[i], value, path))
+		{
+			nearest = list->nodes[i];
+			count++;
+		}
+	}
+	if (count == 1)
+		(void) run_node(run, nearest, value, path, NULL);
+}
+
 /* Runs anyOf: up to the first schema that accepts, unless somebody asks what the others evaluate. */
 static bool
 run_any_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb_path *path,
@@ -557,7 +622,7 @@ run_any_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb
 	for (i = 0; i < list->count && (!valid || evaluated != NULL); i++)
 		valid |= accepts(run, list->nodes[i], value, path, evaluated);
 	if (!valid && run->collecting)
-		add_failure(run, path, op->schema, op->keyword, f6_failure_message(op, value));
+		explain_branches(run, op, value, path, f6_failure_message(op, value));
 	return valid;
 }
 
@@ -574,7 +639,9 @@ run_one_of(f6_run *run, const f6_op *op, const JsonbValue *value, const f6_jsonb
 		accepting += accepts(run, list->nodes[i], value, path, evaluated);
 	if (accepting == 1)
 		return true;
-	if (run->collecting)
+	if (run->collecting && accepting == 0)
+		explain_branches(run, op, value, path, f6_failure_matches(list->count, accepting));
+	else if (run->collecting)
 		add_failure(run, path, op->schema, op->keyword, f6_failure_matches(list->count, accepting));
 	return false;
 }

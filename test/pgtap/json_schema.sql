@@ -91,6 +91,36 @@ create temporary table stored as select jsonb_build_object('enum', jsonb_agg(md5
 select is((select count(*) from stored, generate_series(1, 100) i where f6_validate(schema, to_jsonb(md5(i::text)))), 100::bigint,
     'a schema may be stored out of line');
 
+-- Where one schema of several is about values of this kind, its reasons are given.
+create function pg_temp.reasons(schema text, data text) returns text language sql
+    as $$ select string_agg(format('%s %s', instance_location, keyword), ', ') from f6_validation_errors(schema::jsonb, data::jsonb) $$;
+select is(pg_temp.reasons('{"anyOf": [{"type": "null"}, {"type": "string", "minLength": 5}]}', '"abc"'), ' anyOf,  minLength',
+    'of several types, that of the value');
+select is(pg_temp.reasons('{"oneOf": [{"properties": {"kind": {"const": "a"}}, "required": ["x"]},
+        {"properties": {"kind": {"enum": ["b"]}, "y": {"type": "string"}}}]}', '{"kind": "b", "y": 1}'), ' oneOf, /y type',
+    'of several kinds of object, that which a constant names');
+select is(pg_temp.reasons('{"anyOf": [{"minLength": 5}, {"minLength": 6}]}', '"abc"'), ' anyOf', 'of several that might be meant, none');
+select is(pg_temp.reasons('{"anyOf": [{"type": "null"}, {"anyOf": [{"type": "array"}, {"type": "string", "maxLength": 1}]}]}', '"abc"'),
+    ' anyOf,  anyOf,  maxLength', 'and so on within them');
+
+-- What is evaluated by which keyword.
+select is(pg_temp.reasons('{"properties": {"a": true}, "unevaluatedProperties": false}', '{"a": 1, "b": 2, "c": 3}'),
+    '/b unevaluatedProperties, /c unevaluatedProperties', 'a property that nothing evaluates is named');
+select is(pg_temp.reasons('{"properties": {"a": {"type": "string"}}, "unevaluatedProperties": false}', '{"a": 1, "b": 2}'),
+    '/a type', 'but only where the other keywords accept');
+select is(pg_temp.reasons('{"prefixItems": [true], "contains": {"type": "string"}, "unevaluatedItems": false}', '[1, "a", 2]'),
+    '/2 unevaluatedItems', 'contains evaluates the items that it accepts');
+select ok(pg_temp.accepts(format('{"anyOf": [{"patternProperties": {"^p": true}}], "unevaluatedProperties": false}'),
+    (select jsonb_object_agg('p' || n, n)::text from generate_series(1, 1000) n)), 'a thousand properties are evaluated');
+select ok(not pg_temp.accepts(format('{"anyOf": [{"patternProperties": {"^p": true}}], "unevaluatedProperties": false}'),
+    (select jsonb_object_agg(case n when 700 then 'q' else 'p' || n end, n)::text from generate_series(1, 1000) n)), 'but for one');
+
+-- Dynamic references that lead back to where they come from.
+select throws_ok($$ select f6_validate('{"$dynamicAnchor": "a", "$dynamicRef": "#a"}', '1') $$, '22023', 'invalid JSON Schema',
+    'an endless dynamic reference is an error');
+select ok(f6_validate('{"$dynamicAnchor": "a", "properties": {"b": {"$dynamicRef": "#a"}}, "type": "object"}', '{"b": {"b": {}}}'),
+    'one that goes down with the data is not');
+
 -- What is endless or deep comes to an end.
 select throws_ok($$ select f6_validate('{"pattern": "^(a|b|ab)*$"}', to_jsonb(repeat('ab', 200) || 'c')) $$, '54000', null,
     'a pattern that backtracks too much is an error');
