@@ -1,7 +1,7 @@
 # The documentation: its examples run and print what it says, it leaves nothing out, and the demo
 # gives the answers that it is told for.
 #
-# A ```sql block of README.md or docs/reference.md runs in the file's own database, one after the
+# A ```sql block of README.md, docs/reference.md or docs/validation.md runs in the file's own database, one after the
 # other, in one session of psql -X -q with SHOW_CONTEXT never.  A ```text block right below it is
 # what it prints; without one it must not print an error.  A ```console block is an excerpt of the
 # demo's output: its parts, which are separated by lines of three dots, occur there word for word.
@@ -137,6 +137,7 @@ sub rows_of
 
 check_examples('README.md', 'readme');
 check_examples('docs/reference.md', 'reference');
+check_examples('docs/validation.md', 'validation');
 
 # What CREATE EXTENSION makes is described, in the catalog and in the reference.
 my $of_extension = q{
@@ -214,14 +215,51 @@ foreach my $sqlstate (@sqlstates)
 	like($errors, qr/^\| `?$sqlstate`? \|/m, "SQLSTATE $sqlstate is in the reference");
 }
 
-my %keywords = slurp_file("$root/src/schema_keywords.c") =~ /^\t\{ "([^"]+)", (\w+),/mg;
-cmp_ok(scalar keys %keywords, '>', 0, 'src/schema_keywords.c names keywords');
-my %section_of = (known => section('Keywords that are known') // '', refused => section('Keywords that are refused') // '');
+# The drafts that a word of the sources or of the documentation stands for.
+my @drafts = qw(4 6 7 2019-09 2020-12);
+my %drafts_of = (
+	ALL => [@drafts], D6 => [ @drafts[ 1 .. 4 ] ], D7 => [ @drafts[ 2 .. 4 ] ], D19 => [ @drafts[ 3, 4 ] ], D20 => ['2020-12'],
+	D4 => ['4'], TO19 => [ @drafts[ 0 .. 3 ] ], F6_DRAFT_7 => ['7'], F6_DRAFT_2019_09 => ['2019-09'],
+	'all' => [@drafts], 'to 2019-09' => [ @drafts[ 0 .. 3 ] ],
+	map { ($drafts[$_] => [ $drafts[$_] ], "from $drafts[$_]" => [ @drafts[ $_ .. 4 ] ]) } 0 .. 4);
+
+# Returns the rows of a table of docs/validation.md below a heading: the names in the first column, and the second.
+my $validation = slurp_file("$root/docs/validation.md");
+sub table_of
+{
+	my ($heading) = @_;
+	my ($section) = $validation =~ /^## \Q$heading\E\n(.*?)^## /ms;
+	my %table;
+
+	foreach my $line (split /\n/, $section // '')
+	{
+		my (undef, $names, $second) = split /\s*\|\s*/, $line;
+		$table{$_} = $second foreach ($names // '') =~ /`([^`]+)`/g;
+	}
+	return %table;
+}
+
+my %documented = table_of('Keywords');
+my %keywords;
+foreach my $line (split /\n/, slurp_file("$root/src/schema_keywords.c"))
+{
+	$keywords{$1}{$_} = 1 foreach $line =~ /^\t\{ "([^"]+)", (\w+),/ ? @{ $drafts_of{$2} } : ();
+}
+cmp_ok(scalar keys %keywords, '>', 60, 'src/schema_keywords.c names keywords');
 foreach my $keyword (sort keys %keywords)
 {
-	my $fate = $keywords{$keyword} eq 'compile_unsupported' ? 'refused' : 'known';
-	like($section_of{$fate}, qr/`\Q$keyword\E`/, "keyword $keyword is in the reference as $fate");
+	is_deeply([ sort @{ $drafts_of{ $documented{$keyword} // '' } // [] } ], [ sort keys %{ $keywords{$keyword} } ],
+		"keyword $keyword is in docs/validation.md with its drafts");
 }
+
+my %formats = table_of('Formats');
+my %first_draft = (regex => '7');
+foreach my $line (split /\n/, slurp_file("$root/src/format.c"))
+{
+	$first_draft{$1} //= { 4 => '4', 6 => '6', 7 => '7', 2019 => '2019-09' }->{$2} if $line =~ /^\t\{ "([^"]+)", (\d+),/;
+}
+cmp_ok(scalar keys %first_draft, '>', 15, 'src/format.c names formats');
+is_deeply(\%formats, \%first_draft, 'every format is in docs/validation.md with its first draft');
 
 # The demo.
 my $birth = slurp_file("$root/docs/demo/birth.sql");
@@ -283,7 +321,7 @@ foreach my $excerpt (@excerpts)
 }
 
 # Links lead to files that exist.
-foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/architecture.md))
+foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/validation.md docs/architecture.md))
 {
 	my ($folder) = $file =~ m{^(.*/)?};
 	my $text = slurp_file("$root/$file");
