@@ -487,8 +487,8 @@ const known = [
 		'Beside $ref nothing else counts up to draft 7 (core, 8.3); ajv still checks the type.',
 		({ draft, document }) => draft.level < 8 && holds(document, schema => '$ref' in schema && 'type' in schema)],
 	['ajv stops with an error of its own',
-		'It counts evaluated properties in a variable that it has not set.',
-		({ ajv }) => ajv.startsWith('error: Cannot set properties of undefined')],
+		'Its generated code keeps evaluated properties in a variable that is not set, or not there.',
+		({ ajv }) => /^error: (Cannot set properties of undefined|(props|items)\d+ is not defined)/.test(ajv)],
 ];
 
 // Returns the name of the known difference that explains a pair, or undefined.
