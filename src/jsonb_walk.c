@@ -66,6 +66,32 @@ advance(JEntry entry, uint32 *offset)
 	return *offset - start;
 }
 
+/*
+ * Returns the document of a datum, to be walked until it is closed.  A short one moves to the room, because
+ * walking needs an aligned one: the server would allocate for that.
+ */
+Jsonb *
+f6_jsonb_open(Datum datum, f6_jsonb_room *room)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(datum);
+	Size size;
+
+	if (VARATT_IS_EXTERNAL(stored) || !VARATT_IS_SHORT(stored))
+		return DatumGetJsonbP(datum);
+	size = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
+	memcpy(room->bytes + VARHDRSZ, VARDATA_SHORT(stored), size);
+	SET_VARSIZE(room->bytes, size + VARHDRSZ);
+	return &room->document;
+}
+
+/* Frees what opening has allocated. */
+void
+f6_jsonb_close(Jsonb *document, Datum datum, const f6_jsonb_room *room)
+{
+	if ((Pointer) document != DatumGetPointer(datum) && document != &room->document)
+		pfree(document);
+}
+
 /* Gives the document's outermost value; a scalar document gives the scalar. */
 void
 f6_jsonb_root(Jsonb *document, JsonbValue *value)

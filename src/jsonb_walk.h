@@ -12,6 +12,13 @@
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
+/* Room for a document that is stored with a header of one byte, as those of up to 126 bytes are. */
+typedef union f6_jsonb_room
+{
+	Jsonb document;
+	char bytes[VARHDRSZ + VARATT_SHORT_MAX];
+} f6_jsonb_room;
+
 typedef struct f6_jsonb_object_walk
 {
 	JsonbContainer *container;
@@ -46,6 +53,8 @@ typedef struct f6_jsonb_path
 	int index;
 } f6_jsonb_path;
 
+extern Jsonb *f6_jsonb_open(Datum datum, f6_jsonb_room *room);
+extern void f6_jsonb_close(Jsonb *document, Datum datum, const f6_jsonb_room *room);
 extern void f6_jsonb_root(Jsonb *document, JsonbValue *value);
 extern bool f6_jsonb_is_object(const JsonbValue *value);
 extern bool f6_jsonb_is_array(const JsonbValue *value);

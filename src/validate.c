@@ -22,13 +22,14 @@ f6_validate(PG_FUNCTION_ARGS)
 {
 	const f6_program *program =
 		f6_schema_cached(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_BOOL(2));
-	Jsonb *data = PG_GETARG_JSONB_P(1);
+	f6_jsonb_room room;
+	Jsonb *data = f6_jsonb_open(PG_GETARG_DATUM(1), &room);
 	JsonbValue instance;
 	bool result;
 
 	f6_jsonb_root(data, &instance);
 	result = f6_schema_accepts(program, &instance);
-	PG_FREE_IF_COPY(data, 1);
+	f6_jsonb_close(data, PG_GETARG_DATUM(1), &room);
 	PG_RETURN_BOOL(result);
 }
 
