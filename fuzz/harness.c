@@ -202,28 +202,28 @@ step_accept(f6_fuzz_pair *pair)
 		f6_schema_accepts(pair->program, &instance) ? F6_FUZZ_ACCEPTED : F6_FUZZ_REJECTED;
 }
 
+/* Checks and counts a failure. */
+static void
+count_failure(void *argument, const f6_failure *failure)
+{
+	if (!f6_jsonb_pointer_is_valid(failure->instance_location) ||
+		failure->schema_location == NULL || failure->keyword == NULL || failure->message[0] == '\0')
+		report_finding("a failure that names no place");
+	(*(uint64 *) argument)++;
+}
+
 /* Asks why the instance is not valid. */
 static void
 step_collect(f6_fuzz_pair *pair)
 {
 	JsonbValue instance;
-	List *failures;
-	ListCell *cell;
+	uint64 count = 0;
 
 	f6_jsonb_root(pair->instance, &instance);
-	failures = f6_schema_failures(pair->program, &instance);
-	foreach (cell, failures)
-	{
-		const f6_failure *failure = lfirst(cell);
-
-		if (!f6_jsonb_pointer_is_valid(failure->instance_location) ||
-			failure->schema_location == NULL || failure->keyword == NULL ||
-			failure->message[0] == '\0')
-			report_finding("a failure that names no place");
-	}
-	if (list_length(failures) > F6_MAX_REPORTED_FAILURES)
-		report_finding("%d failures", list_length(failures));
-	pair->verdict = failures == NIL ? F6_FUZZ_ACCEPTED : F6_FUZZ_REJECTED;
+	f6_schema_explain(pair->program, &instance, F6_MAX_REPORTED_FAILURES, count_failure, &count);
+	if (count > F6_MAX_REPORTED_FAILURES)
+		report_finding("%d failures", (int) count);
+	pair->verdict = count == 0 ? F6_FUZZ_ACCEPTED : F6_FUZZ_REJECTED;
 }
 
 /* Asks for the failures' text. */

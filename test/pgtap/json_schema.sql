@@ -165,5 +165,39 @@ select lives_ok($$select f6_append('Worded', array[f6_object_id('t', '1')], json
     'a long text is matched');
 select ok(max(total_bytes) < 500000, 'its schema stays small')
     from pg_backend_memory_contexts where name = 'f6 schema';
+
+-- Data is the same whichever way a table stores it.
+create temporary table kept (how text, data jsonb);
+alter table kept alter data set storage external;
+insert into kept select 'aside', jsonb_agg('text ' || n) from generate_series(1, 1000) as n;
+alter table kept alter data set storage extended;
+insert into kept select 'compressed', jsonb_agg('text'::text) from generate_series(1, 1000) as n;
+insert into kept select 'compressed aside', jsonb_agg('text ' || n) from generate_series(1, 20000) as n;
+insert into kept select 'short ' || n, jsonb_agg(repeat('t', n)) from generate_series(1, 130) as n group by n;
+insert into kept values ('a scalar', '"text"'), ('empty', '[]');
+alter table kept alter data set storage plain;
+insert into kept select 'plain', jsonb_agg('text ' || n) from generate_series(1, 100) as n;
+select is_empty($$ select how from kept
+    where not f6_validate('{"type": ["array", "string"], "items": {"type": "string", "pattern": "^t"}}', data)
+       or f6_validate('{"type": "array", "not": {"items": {"pattern": "^t"}}}', data) $$,
+    'data is validated however it is stored');
+
+-- Small whole numbers are compared in a shorter way than others: both agree with the order of numeric.
+create temporary table number (value numeric);
+insert into number values (0), (0.0), (1), (1.0), (-1), (9999), (10000), (10001), (20000), (99999999), (100000000),
+    (100000001), (0.5), (9999.5), (10000.5), (-10000), (1e20), (1e-20), (12345678), (12340000), (1e7), (1e8), (1e12);
+select is_empty($$ select a.value, b.value from number as a cross join number as b
+    where f6_validate(jsonb_build_object('minimum', a.value), to_jsonb(b.value)) <> (b.value >= a.value)
+       or f6_validate(jsonb_build_object('exclusiveMaximum', a.value), to_jsonb(b.value)) <> (b.value < a.value)
+       or f6_validate(jsonb_build_object('const', a.value), to_jsonb(b.value)) <> (b.value = a.value)
+       or f6_validate('{"type": "integer"}', to_jsonb(b.value)) <> (b.value = trunc(b.value)) $$,
+    'numbers are in their order');
+
+-- So are lengths where the number of bytes tells enough.
+select is_empty($$ select n, m from generate_series(0, 20) as n cross join generate_series(0, 20) as m
+        cross join (values ('a'), ('é'), ('€'), (E'\U0001F600')) as c (character)
+    where f6_validate(jsonb_build_object('minLength', m), to_jsonb(repeat(character, n))) <> (n >= m)
+       or f6_validate(jsonb_build_object('maxLength', m), to_jsonb(repeat(character, n))) <> (n <= m) $$,
+    'lengths are counted in characters');
 select * from finish();
 rollback;

@@ -125,5 +125,28 @@ select is(pg_temp.refusal(schema), 'accepted', schema) from (values
     ('{"$defs": {"a": {"items": {"$ref": "#/$defs/b"}}, "b": {"properties": {"x": {"$ref": "#/$defs/a"}}}}}')
 ) odd (schema);
 select is(pg_temp.refusal(repeat('{"items": ', 1000) || 'true' || repeat('}', 1000)), 'accepted', 'a thousand levels');
+-- Identifiers, dynamic references, vocabularies, unevaluated items and properties, formats.
+select is(pg_temp.refusal(schema), '22023 ' || to_json(place), schema) from (values
+    ('{"$anchor": 1}', '/$anchor'), ('{"$anchor": ""}', '/$anchor'), ('{"$anchor": "1a"}', '/$anchor'), ('{"$anchor": "a#b"}', '/$anchor'),
+    ('{"$anchor": "#a"}', '/$anchor'), ('{"$anchor": "a/b"}', '/$anchor'), ('{"$dynamicAnchor": null}', '/$dynamicAnchor'),
+    ('{"$dynamicAnchor": "a b"}', '/$dynamicAnchor'), ('{"$dynamicRef": 1}', '/$dynamicRef'), ('{"$dynamicRef": "#nowhere"}', '/$dynamicRef'),
+    ('{"$dynamicRef": "#/$defs/nowhere"}', '/$dynamicRef'), ('{"$ref": "#nowhere"}', '/$ref'),
+    ('{"$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}}', '/$defs/b'),
+    ('{"$defs": {"a": {"$id": "x.json"}, "b": {"$id": "x.json"}}}', '/$defs/b'),
+    ('{"$defs": {"a": {"$id": "x.json#y"}}}', '/$defs/a/$id'), ('{"items": {"$id": 1}}', '/items/$id'),
+    ('{"$defs": {"a": {"$id": "x.json"}}, "$ref": "x.json#/$defs/b"}', '/$ref'),
+    ('{"$vocabulary": []}', '/$vocabulary'), ('{"$vocabulary": {"http://example.com/v": 1}}', '/$vocabulary/http:~1~1example.com~1v'),
+    ('{"unevaluatedItems": 1}', '/unevaluatedItems'), ('{"unevaluatedItems": []}', '/unevaluatedItems'),
+    ('{"unevaluatedProperties": "no"}', '/unevaluatedProperties'), ('{"unevaluatedProperties": {"type": 1}}', '/unevaluatedProperties/type'),
+    ('{"format": 1}', '/format'), ('{"format": null}', '/format'), ('{"format": ["date"]}', '/format')
+) malformed (schema, place);
+select is(pg_temp.refusal(schema), 'accepted', schema) from (values
+    ('{"$anchor": "_a.b-c"}'), ('{"$dynamicAnchor": "a", "items": {"$dynamicRef": "#a"}}'), ('{"$dynamicAnchor": "a", "$anchor": "b"}'),
+    ('{"format": "unheard-of"}'), ('{"format": ""}'), ('{"unevaluatedItems": true, "unevaluatedProperties": {}}'), ('{"$vocabulary": {}}'),
+    ('{"$id": "a.json", "$ref": "b.json", "$defs": {"b": {"$id": "b.json"}}}'), ('{"unknown": {"$id": "x#y"}, "const": {"$anchor": 1}}'),
+    ('{"enum": [{"$id": 1}, {"$anchor": ""}], "default": {"$ref": 1}}')
+) odd (schema);
+select is(pg_temp.refusal(schema), '42704 JSON Schema "nowhere" is not registered', schema)
+from (values ('{"$ref": "nowhere"}'), ('{"$schema": "nowhere"}')) unknown (schema);
 select * from finish();
 rollback;
