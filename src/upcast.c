@@ -188,10 +188,13 @@ Jsonb *
 f6_upcast_data(f6_upcast *upcast, const pg_uuid_t *id, Jsonb *given)
 {
 	ErrorContextCallback place = { error_context_stack, report_link, upcast };
-	MemoryContext caller = MemoryContextSwitchTo(upcast->scratch);
+	MemoryContext caller;
 	upcast_data data = { 0 };
 	Jsonb *result;
 
+	/* An error may have left something in it. */
+	MemoryContextReset(upcast->scratch);
+	caller = MemoryContextSwitchTo(upcast->scratch);
 	data.written = given;
 	upcast->id = id;
 	error_context_stack = &place;

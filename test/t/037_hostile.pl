@@ -144,6 +144,7 @@ create domain trap.text as pg_catalog.text check (trap.spring());
 create domain trap.jsonb as pg_catalog.text check (trap.spring());
 create type trap.event_kind as enum ('trap');
 create table trap.event (id int); create table trap.zone (id int); create table trap.event_type (id int);
+create table trap.upcaster (id int); create table trap.event_type_deprecation (id int); create table trap.pg_proc (oid int);
 SQL
 my $trap = 'set search_path = trap, pg_catalog, public';
 my $one = "array['6ba7b820-9dad-11d1-80b4-00c04fd430c8'::pg_catalog.uuid]";
@@ -154,6 +155,14 @@ adds(3, "$trap; select public.f6_append('Note'::pg_catalog.text, $one, '{\"n\": 
 ends_in('', "$trap; select public.f6_register_zone('a'::pg_catalog.text, 'b'::pg_catalog.text), public.f6_register_zone('a'::pg_catalog.text, 'b'::pg_catalog.text);
     select public.f6_register_event_type('T'::pg_catalog.text, '1'::pg_catalog.text, 'true'::pg_catalog.jsonb);
     select public.f6_register_event_type('T'::pg_catalog.text, '1'::pg_catalog.text, 'true'::pg_catalog.jsonb)", 'nor does the registry');
+ends_in('', "$trap; select public.f6_register_event_type('T'::pg_catalog.text, '2'::pg_catalog.text, 'true'::pg_catalog.jsonb);
+    select public.f6_register_upcaster('T'::pg_catalog.text, '1'::pg_catalog.text, '2'::pg_catalog.text);
+    select public.f6_register_upcaster('T'::pg_catalog.text, '1'::pg_catalog.text, '2'::pg_catalog.text);
+    select public.f6_deprecate_event_type('T'::pg_catalog.text, '1'::pg_catalog.text);
+    select public.f6_deprecate_event_type('T'::pg_catalog.text, '1'::pg_catalog.text);
+    select public.f6_check_event_type('T'::pg_catalog.text, 'true'::pg_catalog.jsonb);
+    select pg_catalog.count(public.f6_upcast(e)) from f6.event as e",
+	'nor do versions');
 ends_in('42710', "$trap; select public.f6_register_event_type('T'::pg_catalog.text, '1'::pg_catalog.text, 'false'::pg_catalog.jsonb)", 'not even to explain an error');
 ends_in('', "$trap; select public.f6_state_asof(public.f6_object_id('a'::pg_catalog.text, 'b'::pg_catalog.text));
     select public.f6_state_asof(($one)[1]), public.f6_state_asof(($one)[1], legal => true) from public.f6_events(($one)[1])", 'nor do questions');
