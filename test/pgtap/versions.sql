@@ -1,7 +1,7 @@
 -- Versions of event types: upcasters, what they do to data, which version readers see, and deprecation.
 
 begin;
-select plan(214);
+select plan(219);
 
 set local timezone = 'UTC';
 create schema versions;
@@ -430,6 +430,18 @@ select lives_ok($$ select f6_register_event_type('Format', 'default', 'true') $$
 select throws_ok($$ select f6_register_event_type('Format', 'default', 'true', assert_format => false) $$, '42710', null, 'another is another definition');
 select is(detail_of($$ select f6_register_event_type('Format', 'off', 'true', assert_format => true) $$), 'It differs in: assert_format.', 'and says so');
 reset f6.assert_format;
+select f6_register_event_type('Formatted', 'asserts', '{"format": "date"}'),
+    f6_register_event_type('Formatted', 'notes', '{"format": "date"}', assert_format => false);
+select throws_ok($$ select f6_append('Formatted', array[f6_object_id('format', '1')], '"2024-02-30"', event_version => 'asserts') $$,
+    '23514', null, 'format refuses data of an event type');
+select lives_ok($$ select f6_append('Formatted', array[f6_object_id('format', '1')], '"2024-02-29"', event_version => 'asserts') $$,
+    'and takes what is of the format');
+select lives_ok($$ select f6_append('Formatted', array[f6_object_id('format', '1')], '"2024-02-30"', event_version => 'notes') $$,
+    'unless the type says that it is an annotation');
+select results_eq($$ select event_version, events, failing from f6_check_event_type('Formatted', '{"format": "date"}') order by 1 $$,
+    $$ values ('asserts', 1::bigint, 0::bigint), ('notes', 1, 1) $$, 'so does a check of what is stored');
+select results_eq($$ select sum(failing) from f6_check_event_type('Formatted', '{"format": "date"}', assert_format => false) $$,
+    $$ values (0::numeric) $$, 'and it can be told otherwise');
 
 --
 -- f6_check_event_type
