@@ -89,12 +89,15 @@ Oid
 f6_upcast_function_find(const char *signature)
 {
 	LOCAL_FCINFO(fcinfo, 1);
-	Oid function;
+	Oid function = InvalidOid;
 
 	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = CStringGetTextDatum(signature);
 	fcinfo->args[0].isnull = false;
-	function = DatumGetObjectId(to_regprocedure(fcinfo));
+
+	/* What is no signature, such as what no function is written as, is an error of syntax to some servers. */
+	if (strchr(signature, '(') != NULL)
+		function = DatumGetObjectId(to_regprocedure(fcinfo));
 	if (fcinfo->isnull || !OidIsValid(function))
 		ereport(ERROR, (errcode(F6_ERR_NO_FUNCTION),
 						errmsg("upcaster function %s does not exist", signature),

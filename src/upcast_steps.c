@@ -67,8 +67,8 @@ struct f6_steps
 };
 
 /* refuse_step raises the error for a step that is no good. */
-static void pg_attribute_printf(2, 3) pg_attribute_noreturn()
-	refuse_step(int number, const char *reason, ...)
+static void pg_attribute_printf(2, 3) __attribute__((noreturn))
+refuse_step(int number, const char *reason, ...)
 {
 	StringInfoData text;
 

@@ -334,7 +334,7 @@ select throws_ok($$ select f6_register_upcaster('Called', '1', '2', 'versions.vo
 select throws_ok($$ select f6_register_upcaster('Called', '1', '2', 'versions.other(text)') $$, '42P17', null, 'a function of text');
 select throws_ok($$ select f6_register_upcaster('Called', '1', '2', 'versions.several(jsonb)') $$, '42P17', null, 'a function of sets');
 select throws_ok($$ select f6_register_upcaster('Called', '1', '2', 'versions.collect(jsonb)') $$, '42P17', null, 'an aggregate');
-select throws_ok($$ select f6_register_upcaster('Called', '1', '2', 0::oid::regprocedure) $$, '22P02', null, 'no function');
+select throws_ok($$ select f6_register_upcaster('Called', '1', '2', 0::oid::regprocedure) $$, '42883', null, 'no function');
 select throws_ok($$ select f6_register_upcaster('Called', '1', '2', 'versions.nothing(jsonb)', '[]') $$, '22023', 'an upcaster has a function or steps, not both', 'a function and steps');
 select f6_register_upcaster('Called', '1', '2', 'versions.nothing(jsonb)'), f6_register_upcaster('Called', '1', '3', 'versions."Failing f"(jsonb)');
 select is((select string_agg(function, ' ' order by ordinal) from f6.upcaster where event_type = 'Called'),
