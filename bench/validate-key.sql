@@ -1,1 +1,0 @@
-select count(*) filter (where data ? 'street') from bench.typical;

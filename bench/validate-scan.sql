@@ -1,1 +1,0 @@
-select count(*) filter (where data is not null) from bench.typical;

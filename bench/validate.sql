@@ -1,0 +1,2 @@
+-- An expression over the rows of a table.
+select count(*) filter (where :expression) from bench.:rows;
