@@ -117,11 +117,11 @@ evaluated_merge(f6_evaluated *evaluated, const f6_evaluated *other)
 		evaluated->bits[i] |= other->bits[i];
 }
 
-/* Tells whether the run has reported all the failures that it may. */
+/* Tells whether further failures don't matter: the run has reported all that it may, or the probe knows enough. */
 static bool
 is_full(const f6_run *run)
 {
-	return run->room == 0;
+	return run->room == 0 || (run->probe != NULL && run->probe->is_other_kind);
 }
 
 /*
@@ -141,25 +141,24 @@ probe_failure(f6_probe *probe, const f6_jsonb_path *path, const char *keyword)
 
 /*
  * Reports a failure of a keyword at a place of the schema, in the caller's memory context; frees all that its
- * text has cost.
+ * text has cost, reported or not.
  */
 static void
 report_failure(f6_run *run, const f6_jsonb_path *path, const f6_jsonb_path *schema,
 			   const char *keyword, char *message)
 {
-	const f6_failure *failure;
-	MemoryContext own;
-
 	if (run->probe != NULL)
 		probe_failure(run->probe, path, keyword);
-	if (run->probe != NULL || is_full(run))
-		return;
-	run->room--;
-	failure = f6_failure_create(path, schema, keyword, message);
-	own = MemoryContextSwitchTo(run->memory);
-	run->report(run->report_argument, failure);
-	MemoryContextSwitchTo(own);
-	MemoryContextReset(own);
+	else if (!is_full(run))
+	{
+		const f6_failure *failure = f6_failure_create(path, schema, keyword, message);
+		MemoryContext own = MemoryContextSwitchTo(run->memory);
+
+		run->room--;
+		run->report(run->report_argument, failure);
+		MemoryContextSwitchTo(own);
+	}
+	MemoryContextReset(CurrentMemoryContext);
 }
 
 /* Reports a failure of a keyword of a subschema. */
@@ -313,7 +312,7 @@ run_members_by_name(f6_run *run, const f6_op *op, const JsonbValue *object,
 			valid = valid && !member->required;
 		else if (member->node != F6_NO_NODE && !run_node(run, member->node, &value, &place, NULL))
 			valid = false;
-		if (!valid && !run->collecting)
+		if (!valid && (!run->collecting || is_full(run)))
 			return false;
 	}
 	if (run->collecting && members->required_count > 0)
@@ -341,7 +340,7 @@ run_other_members(f6_run *run, const f6_members *members, bool *is_matched, cons
 		*is_matched = true;
 		if (!run_member(run, member->node, key, value, path))
 			valid = false;
-		if (!valid && !run->collecting)
+		if (!valid && (!run->collecting || is_full(run)))
 			return false;
 	}
 	if (*is_matched || members->additional == F6_NO_NODE)
@@ -381,7 +380,7 @@ run_members_by_walk(f6_run *run, const f6_op *op, const JsonbValue *object,
 		}
 		if (!run_other_members(run, members, &is_matched, &key, &value, path))
 			valid = false;
-		if (!valid && !run->collecting)
+		if (!valid && (!run->collecting || is_full(run)))
 			return false;
 		if (is_matched)
 			mark_evaluated(evaluated, walk.next - 1);
@@ -477,7 +476,7 @@ run_dependencies(f6_run *run, const f6_op *op, const JsonbValue *object, const f
 				  ? run_node(run, dependency->node, object, path, evaluated)
 				  : run_dependency(run, op, dependency, object, path)))
 			valid = false;
-		if (!valid && !run->collecting)
+		if (!valid && (!run->collecting || is_full(run)))
 			return false;
 	}
 	return valid;
@@ -596,7 +595,7 @@ explain_branches(f6_run *run, const f6_op *op, const JsonbValue *value, const f6
 	int i;
 
 	add_failure(run, path, op->schema, op->keyword, message);
-	if (run->probe != NULL)
+	if (run->probe != NULL || is_full(run))
 		return;
 	for (i = 0; i < list->count && count < 2; i++)
 	{
