@@ -104,14 +104,15 @@ f6_compile_dynamic_ref(f6_builder *builder, const f6_keyword *keyword, const f6_
 		f6_schema_invalid(path, "the string \"#\"", "another one");
 	if (!f6_find_reference(builder, value, path, &place, &anchor))
 		return;
-	if (anchor == NULL || !anchor->is_dynamic)
+	if (anchor == NULL || anchor->dynamic == NULL)
 	{
 		f6_compile_ref(builder, keyword, path, value);
 		return;
 	}
 	dynamic = palloc(sizeof(f6_dynamic));
 	dynamic->node = f6_compile_place(builder, &place, keyword->name);
-	dynamic->anchor = f6_dynamic_anchor_number(builder->compiler, anchor->name);
+	dynamic->anchor = anchor->dynamic->number;
+	anchor->dynamic->is_referenced = true;
 	f6_builder_add(builder, F6_OP_DYNAMIC_REF, F6_TYPE_ANY, keyword->name)->as.dynamic = dynamic;
 }
 

@@ -399,76 +399,77 @@ f6_find_reference(f6_builder *builder, const JsonbValue *value, const f6_jsonb_p
 	return true;
 }
 
-/* Returns the number by which the program knows the dynamic anchors of a name. */
-uint32
-f6_dynamic_anchor_number(f6_compiler *compiler, const char *name)
+/* Compiles what dynamic anchors name in a resource that may come to be in the dynamic scope; returns how many there are. */
+static uint32
+compile_anchors_of(f6_compiler *compiler, const f6_resource *resource)
 {
-	ListCell *cell;
+	uint32 count = 0;
+	int i;
 
-	foreach (cell, compiler->anchors)
+	for (i = 0; resource->is_used && i < list_length(resource->dynamic_anchors); i++)
 	{
-		if (strcmp(lfirst(cell), name) == 0)
-			return foreach_current_index(cell);
+		f6_anchor *anchor = list_nth(resource->dynamic_anchors, i);
+
+		if (!anchor->dynamic->is_referenced)
+			continue;
+		count++;
+		if (!anchor->is_compiled)
+			compile_schema(compiler, anchor->place.resource, &anchor->place.schema,
+						   anchor->place.path, "$dynamicAnchor");
+		anchor->is_compiled = true;
 	}
-	compiler->anchors = lappend(compiler->anchors, (void *) name);
-	return list_length(compiler->anchors) - 1;
+	return count;
 }
 
-/* Returns a resource's dynamic anchor of a name, or NULL. */
-static f6_anchor *
-dynamic_anchor(const f6_resource *resource, const char *name)
+/* Notes in the program where dynamic references may lead to, now that all of it is compiled. */
+static void
+store_targets(f6_compiler *compiler, uint32 count)
 {
-	ListCell *cell;
+	f6_program *program = compiler->program;
+	ListCell *each_resource;
+	ListCell *each_anchor;
 
-	foreach (cell, resource->dynamic_anchors)
+	program->targets =
+		palloc_extended((Size) Max(count, 1) * sizeof(f6_dynamic_target), MCXT_ALLOC_HUGE);
+	foreach (each_resource, compiler->resources->all)
 	{
-		f6_anchor *anchor = lfirst(cell);
+		const f6_resource *resource = lfirst(each_resource);
 
-		if (strcmp(anchor->name, name) == 0)
-			return anchor;
+		foreach (each_anchor, resource->dynamic_anchors)
+		{
+			const f6_anchor *anchor = lfirst(each_anchor);
+			f6_dynamic_target *target = &program->targets[program->target_count];
+
+			if (!anchor->is_compiled)
+				continue;
+			target->anchor = anchor->dynamic->number;
+			target->resource = resource->number;
+			target->node = compile_schema(compiler, anchor->place.resource, &anchor->place.schema,
+										  anchor->place.path, "$dynamicAnchor");
+			program->target_count++;
+		}
 	}
-	return NULL;
-}
-
-/* Compiles what a dynamic anchor names in a resource that may come to be in the dynamic scope. */
-static f6_node_id
-compile_dynamic_anchor(f6_compiler *compiler, const f6_resource *resource, const char *name)
-{
-	f6_anchor *anchor = resource->is_used ? dynamic_anchor(resource, name) : NULL;
-
-	return anchor == NULL ? F6_NO_NODE
-						  : compile_schema(compiler, anchor->place.resource, &anchor->place.schema,
-										   anchor->place.path, "$dynamicAnchor");
+	qsort(program->targets, program->target_count, sizeof(f6_dynamic_target),
+		  f6_dynamic_target_compare);
 }
 
 /* Compiles all that dynamic references may lead to; what is compiled may bring further resources. */
 static void
 compile_dynamic_anchors(f6_compiler *compiler)
 {
-	f6_program *program = compiler->program;
 	uint32 nodes;
+	uint32 count;
 	int i;
-	int j;
 
-	if (compiler->anchors == NIL)
-		return;
 	do
 	{
-		nodes = program->node_count;
+		CHECK_FOR_INTERRUPTS();
+		nodes = compiler->program->node_count;
+		count = 0;
 		for (i = 0; i < list_length(compiler->resources->all); i++)
-			for (j = 0; j < list_length(compiler->anchors); j++)
-				compile_dynamic_anchor(compiler, list_nth(compiler->resources->all, i),
-									   list_nth(compiler->anchors, j));
-	} while (program->node_count > nodes);
-
-	program->anchor_count = list_length(compiler->anchors);
-	program->dynamic_nodes = palloc_extended((Size) list_length(compiler->resources->all) *
-												 program->anchor_count * sizeof(f6_node_id),
-											 MCXT_ALLOC_HUGE);
-	for (i = 0; i < list_length(compiler->resources->all); i++)
-		for (j = 0; j < list_length(compiler->anchors); j++)
-			program->dynamic_nodes[(Size) i * program->anchor_count + j] = compile_dynamic_anchor(
-				compiler, list_nth(compiler->resources->all, i), list_nth(compiler->anchors, j));
+			count += compile_anchors_of(compiler, list_nth(compiler->resources->all, i));
+	} while (compiler->program->node_count > nodes);
+	store_targets(compiler, count);
 }
 
 /* Follows a node's edges; raises an error when they lead back to a node that is under way. */

@@ -24,8 +24,7 @@ typedef struct f6_compiler
 	f6_program *program;
 	uint32 node_space;
 	uint32 op_space;
-	List *edges;   /* pairs of nodes: the second is applied to the same instance */
-	List *anchors; /* the names of the dynamic anchors that references use, by number */
+	List *edges; /* pairs of nodes: the second is applied to the same instance */
 } f6_compiler;
 
 /* One subschema being compiled: its operations so far, and the keywords that only mean something together. */
@@ -170,7 +169,6 @@ extern f6_jsonb_path *f6_schema_path(const f6_jsonb_path *parent, const char *na
 extern f6_node_id f6_compile_place(f6_builder *builder, f6_place *place, const char *keyword);
 extern bool f6_find_reference(f6_builder *builder, const JsonbValue *value,
 							  const f6_jsonb_path *path, f6_place *place, const f6_anchor **anchor);
-extern uint32 f6_dynamic_anchor_number(f6_compiler *compiler, const char *name);
 extern void f6_schema_invalid(const f6_jsonb_path *path, const char *expected, const char *found)
 	__attribute__((noreturn));
 extern void f6_schema_unsupported(const f6_jsonb_path *path, const char *what)

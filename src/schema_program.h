@@ -144,6 +144,28 @@ typedef struct f6_dynamic
 	uint32 anchor;
 } f6_dynamic;
 
+/* The node that a dynamic anchor names in a resource. */
+typedef struct f6_dynamic_target
+{
+	uint32 anchor;
+	uint32 resource;
+	f6_node_id node;
+} f6_dynamic_target;
+
+/* Orders two of them, for qsort and bsearch. */
+static inline int
+f6_dynamic_target_compare(const void *left, const void *right)
+{
+	const f6_dynamic_target *first = left;
+	const f6_dynamic_target *second = right;
+
+	if (first->anchor != second->anchor)
+		return first->anchor < second->anchor ? -1 : 1;
+	if (first->resource != second->resource)
+		return first->resource < second->resource ? -1 : 1;
+	return 0;
+}
+
 /* format: the text's check, for texts of UTF-8. */
 typedef struct f6_format
 {
@@ -235,9 +257,9 @@ struct f6_program
 	uint32 op_count;
 	f6_node_id root;
 
-	/* The node that an anchor names in a resource, or F6_NO_NODE: a row of anchors for each resource. */
-	f6_node_id *dynamic_nodes;
-	uint32 anchor_count;
+	/* What dynamic references may lead to, sorted by anchor and resource. */
+	f6_dynamic_target *targets;
+	uint32 target_count;
 
 	bool uses_registry; /* it holds what f6.schema held at this generation */
 	uint64 generation;

@@ -68,6 +68,9 @@ f6_resources_create(bool tolerates_absence)
 	control.hcxt = CurrentMemoryContext;
 	resources->by_uri = hash_create("f6 schema resources", 16, &control,
 									HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	control.entrysize = sizeof(f6_anchor_name);
+	resources->anchor_names = hash_create("f6 dynamic anchors", 16, &control,
+										  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	control.keysize = sizeof(JsonbContainer *);
 	control.entrysize = sizeof(object_entry);
 	resources->by_object =
@@ -157,21 +160,38 @@ add_resource(f6_resources *resources, const char *uri, const JsonbValue *schema,
 	return resource;
 }
 
+/* Returns what dynamic anchors of a name have in common. */
+static f6_anchor_name *
+enter_anchor_name(f6_resources *resources, const char *name)
+{
+	uint32 number = hash_get_num_entries(resources->anchor_names);
+	bool found;
+	f6_anchor_name *entry = hash_search(resources->anchor_names, &name, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		entry->number = number;
+		entry->is_referenced = false;
+	}
+	return entry;
+}
+
 /* Adds an anchor to a resource. */
 static void
 add_anchor(f6_resources *resources, f6_resource *resource, const char *name,
 		   const JsonbValue *schema, const f6_jsonb_path *path, bool is_dynamic)
 {
-	f6_anchor *anchor = palloc(sizeof(f6_anchor));
+	f6_anchor *anchor = palloc0(sizeof(f6_anchor));
 	uri_entry *entry = enter_uri(resources, psprintf("%s#%s", resource->uri, name));
 
-	anchor->name = name;
 	anchor->place.resource = resource;
 	anchor->place.schema = *schema;
 	anchor->place.path = path;
-	anchor->is_dynamic = is_dynamic;
 	if (is_dynamic)
+	{
+		anchor->dynamic = enter_anchor_name(resources, name);
 		resource->dynamic_anchors = lappend(resource->dynamic_anchors, anchor);
+	}
 	if (entry != NULL)
 		entry->anchor = anchor;
 	else if (f6_resources_find_anchor(resources, resource, name)->place.schema.val.binary.data !=
@@ -444,4 +464,5 @@ f6_resources_forget(f6_resources *resources)
 {
 	hash_destroy(resources->by_uri);
 	hash_destroy(resources->by_object);
+	hash_destroy(resources->anchor_names);
 }

@@ -31,12 +31,20 @@ typedef struct f6_place
 	const f6_jsonb_path *path;
 } f6_place;
 
-/* A name within a resource; $recursiveAnchor is the dynamic anchor without a name. */
-typedef struct f6_anchor
+/* What dynamic anchors of one name, in any resources, have in common; $recursiveAnchor has the empty name. */
+typedef struct f6_anchor_name
 {
 	const char *name;
+	uint32 number;
+	bool is_referenced; /* by a dynamic reference */
+} f6_anchor_name;
+
+/* A name within a resource. */
+typedef struct f6_anchor
+{
 	f6_place place;
-	bool is_dynamic;
+	f6_anchor_name *dynamic; /* NULL: it is not dynamic */
+	bool is_compiled;		 /* as what a dynamic reference may lead to */
 } f6_anchor;
 
 /* All that is known: it lives in the memory context in which it was created. */
@@ -45,6 +53,7 @@ typedef struct f6_resources
 	MemoryContext context;
 	HTAB *by_uri;			/* resources, and anchors as uri#name */
 	HTAB *by_object;		/* the resource of each subschema that was indexed */
+	HTAB *anchor_names;		/* those of dynamic anchors */
 	List *all;				/* of f6_resource, by number */
 	bool tolerates_absence; /* a metaschema that isn't registered is no error */
 	bool uses_registry;

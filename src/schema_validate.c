@@ -665,19 +665,20 @@ static f6_node_id
 dynamic_target(const f6_run *run, const f6_dynamic *dynamic)
 {
 	const f6_program *program = run->program;
-	f6_node_id target = dynamic->node;
+	f6_node_id node = dynamic->node;
 	const f6_scope *scope;
 
 	for (scope = run->scope; scope != NULL; scope = scope->outer)
 	{
-		f6_node_id node =
-			program
-				->dynamic_nodes[(Size) scope->resource * program->anchor_count + dynamic->anchor];
+		f6_dynamic_target wanted = { dynamic->anchor, scope->resource, F6_NO_NODE };
+		const f6_dynamic_target *target =
+			bsearch(&wanted, program->targets, program->target_count, sizeof(f6_dynamic_target),
+					f6_dynamic_target_compare);
 
-		if (node != F6_NO_NODE)
-			target = node;
+		if (target != NULL)
+			node = target->node;
 	}
-	return target;
+	return node;
 }
 
 /*
@@ -892,7 +893,7 @@ run_in_scope(f6_run *run, const f6_node *node, const JsonbValue *value, const f6
 	f6_scope scope = { node->resource, run->scope };
 	bool valid;
 
-	if (run->program->anchor_count > 0 &&
+	if (run->program->target_count > 0 &&
 		(run->scope == NULL || run->scope->resource != node->resource))
 		run->scope = &scope;
 	valid = node->tracks && value->type == jbvBinary
@@ -917,7 +918,7 @@ run_node(f6_run *run, f6_node_id id, const JsonbValue *value, const f6_jsonb_pat
 			add_false(run, node, value, path);
 		return false;
 	}
-	if (node->tracks || run->program->anchor_count > 0)
+	if (node->tracks || run->program->target_count > 0)
 		return run_in_scope(run, node, value, path, evaluated);
 	return run_ops(run, node, value, path, evaluated);
 }
