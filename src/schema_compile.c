@@ -396,6 +396,8 @@ f6_find_reference(f6_builder *builder, const JsonbValue *value, const f6_jsonb_p
 						  "one that leads nowhere");
 	else
 		find_pointer(builder, path, fragment, place);
+	pfree(document);
+	pfree(uri);
 	return true;
 }
 

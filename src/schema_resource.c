@@ -18,6 +18,9 @@
 #include "schema_resource.h"
 #include "uri.h"
 
+/* The longest identifier of a schema, in bytes and when it is resolved: much more than any has. */
+#define F6_MAX_IDENTIFIER_LENGTH 8192
+
 /* A resource, or an anchor, by its URI. */
 typedef struct uri_entry
 {
@@ -101,6 +104,18 @@ enter_uri(f6_resources *resources, const char *uri)
 	entry->resource = NULL;
 	entry->anchor = NULL;
 	return entry;
+}
+
+/* Returns the URI that an identifier stands for; its length counts for each reference that is resolved against it. */
+static char *
+resolve_identifier(const char *base, const char *id, const f6_jsonb_path *path)
+{
+	char *uri = f6_uri_resolve(base, id, strlen(id));
+
+	if (strlen(uri) > F6_MAX_IDENTIFIER_LENGTH)
+		f6_schema_unsupported(
+			path, "identifier of more than " CppAsString2(F6_MAX_IDENTIFIER_LENGTH) " bytes");
+	return uri;
 }
 
 /* Raises the error for a $schema that can't be honoured. */
@@ -237,7 +252,7 @@ resource_of(f6_resources *resources, f6_resource *outer, const JsonbValue *schem
 
 	if (id == NULL || ((draft & F6_DRAFTS_TO_7) != 0 && f6_jsonb_get(schema, "$ref", 4, &ref)))
 		return outer;
-	id = f6_uri_resolve(outer->uri, id, strlen(id));
+	id = resolve_identifier(outer->uri, id, path);
 	fragment = f6_uri_fragment(id);
 	base = f6_uri_without_fragment(id);
 	if (strcmp(base, outer->uri) != 0)
@@ -374,7 +389,7 @@ f6_resources_add_document(f6_resources *resources, const char *uri, Jsonb *docum
 			id = NULL;
 	}
 	resource = add_resource(
-		resources, id != NULL ? f6_uri_without_fragment(f6_uri_resolve(uri, id, strlen(id))) : uri,
+		resources, id != NULL ? f6_uri_without_fragment(resolve_identifier(uri, id, path)) : uri,
 		&root, path, &own);
 	entry = enter_uri(resources, uri);
 	if (entry != NULL)

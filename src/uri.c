@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "utils/memutils.h"
 
 #include "f6.h"
 #include "uri.h"
@@ -243,9 +244,13 @@ append_part(StringInfo uri, const char *before, uri_part part, const char *behin
 char *
 f6_uri_resolve(const char *base, const char *reference, int length)
 {
+	MemoryContext scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 uri", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(scratch);
 	uri_parts base_parts;
 	uri_parts target;
 	StringInfoData uri;
+	char *resolved;
 
 	if (base == NULL)
 		base = "";
@@ -259,7 +264,10 @@ f6_uri_resolve(const char *base, const char *reference, int length)
 	append_path(&uri, &target);
 	append_part(&uri, "?", target.query, "");
 	append_part(&uri, "#", target.fragment, "");
-	return uri.data;
+	MemoryContextSwitchTo(caller);
+	resolved = pnstrdup(uri.data, uri.len);
+	MemoryContextDelete(scratch);
+	return resolved;
 }
 
 /* f6_uri_fragment returns what follows the '#' of a URI, NULL when there is none. */

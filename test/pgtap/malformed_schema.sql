@@ -148,5 +148,15 @@ select is(pg_temp.refusal(schema), 'accepted', schema) from (values
 ) odd (schema);
 select is(pg_temp.refusal(schema), '42704 JSON Schema "nowhere" is not registered', schema)
 from (values ('{"$ref": "nowhere"}'), ('{"$schema": "nowhere"}')) unknown (schema);
+
+-- What compiling takes grows with the schema, not with the product of its parts.
+select is(left(pg_temp.refusal(format('{"$id": "http://a/%s"}', repeat('a', 8193))), 6), '0A000 ', 'an identifier that is too long');
+select is(left(pg_temp.refusal(format('{"items": {"$id": "%s"}}', repeat('a', 8193))), 6), '0A000 ', 'and one of a subschema');
+select is(pg_temp.refusal(format('{"$id": "http://a/%s", "items": {"$ref": "#"}}', repeat('a', 8000))), 'accepted', 'a long identifier');
+select is(pg_temp.refusal(jsonb_build_object('$defs', jsonb_object_agg('d' || i, jsonb_build_object('$id', 'a' || i,
+    '$dynamicAnchor', 'b' || i, 'items', jsonb_build_object('$dynamicRef', '#b' || i))))::text), 'accepted', 'dynamic anchors of many names')
+    from generate_series(1, 5000) i;
+select cmp_ok(sum(total_bytes), '<', 32 * 1024 * 1024::numeric, 'take no more memory than 5000 others')
+    from pg_backend_memory_contexts where name = 'f6 schema';
 select * from finish();
 rollback;
