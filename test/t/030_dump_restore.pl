@@ -188,6 +188,26 @@ SQL
 	is(sqlstate($node, "drop function up.note(jsonb); $state", database => $copy), '42883', 'dropped, it is missed when it is needed');
 }
 
+# A constraint that needs a registered document is restored after the rows, if it is NOT VALID.
+{
+	my $source = new_database();
+	my $copy = new_database();
+
+	$node->safe_psql($source, <<'SQL');
+create extension f6;
+select f6_register_schema('https://example.com/street', '{"minLength": 1}');
+create schema before_f6;
+create table before_f6.house (street jsonb);
+alter table before_f6.house add check (f6_validate('{"$ref": "https://example.com/street"}', street)) not valid;
+insert into before_f6.house values ('"Oudegracht"');
+SQL
+	is(sqlstate($node, q{insert into before_f6.house values ('""')}, database => $source), '23514', 'a document in a constraint');
+	$node->command_ok([ 'pg_dump', @connection, '-Fp', '-f', "$folder/constraint.sql", $source ], 'pg_dump with such a constraint');
+	run_script($copy, "$folder/constraint.sql");
+	is($node->safe_psql($copy, 'select street from before_f6.house'), '"Oudegracht"', 'the rows come back');
+	is(sqlstate($node, q{insert into before_f6.house values ('""')}, database => $copy), '23514', 'and the constraint does');
+}
+
 # Tables that belong to a role without superuser can be filled by it: it is their owner.
 {
 	my $copy = new_database();
