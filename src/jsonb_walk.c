@@ -532,8 +532,8 @@ f6_jsonb_pointer_token(const char **pointer, int *length)
 }
 
 /* Returns the array index that a token names, or -1: digits only, no leading zero. */
-static int
-token_index(const char *token, int length)
+int
+f6_jsonb_token_index(const char *token, int length)
 {
 	int index = 0;
 	int i;
@@ -556,7 +556,7 @@ f6_jsonb_step(const JsonbValue *parent, const char *token, int length, JsonbValu
 	if (f6_jsonb_is_object(parent))
 		return f6_jsonb_get(parent, token, length, value);
 	if (f6_jsonb_is_array(parent))
-		return f6_jsonb_get_element(parent, token_index(token, length), value);
+		return f6_jsonb_get_element(parent, f6_jsonb_token_index(token, length), value);
 	return false;
 }
 

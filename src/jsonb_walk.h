@@ -76,6 +76,7 @@ extern const char *f6_jsonb_type_name(const JsonbValue *value);
 extern bool f6_jsonb_is_deeper(const JsonbValue *value, int levels);
 extern bool f6_jsonb_pointer_is_valid(const char *pointer);
 extern const char *f6_jsonb_pointer_token(const char **pointer, int *length);
+extern int f6_jsonb_token_index(const char *token, int length);
 extern bool f6_jsonb_step(const JsonbValue *parent, const char *token, int length,
 						  JsonbValue *value);
 extern bool f6_jsonb_pointer_get(const JsonbValue *root, const char *pointer, JsonbValue *value);

@@ -110,23 +110,6 @@ fail_missing(const step_run *run, const step_pointer *pointer)
 	fail_step(run, "There is nothing at", pointer->text);
 }
 
-/* array_index returns the index that a token names, or -1: digits only, no leading zero. */
-static int
-array_index(const struct pointer_token *token)
-{
-	int64 index = 0;
-
-	if (token->length < 1 || token->length > 9 || (token->name[0] == '0' && token->length > 1))
-		return -1;
-	for (int i = 0; i < token->length; i++)
-	{
-		if (token->name[i] < '0' || token->name[i] > '9')
-			return -1;
-		index = index * 10 + (token->name[i] - '0');
-	}
-	return (int) index;
-}
-
 /* child_of returns the member or element that a token names, NULL if there is none. */
 static f6_tree_node *
 child_of(const step_run *run, f6_tree_node *node, const struct pointer_token *token)
@@ -134,7 +117,8 @@ child_of(const step_run *run, f6_tree_node *node, const struct pointer_token *to
 	if (f6_tree_is_object(node))
 		return f6_tree_member(run->context, node, token->name, token->length);
 	if (f6_tree_is_array(node))
-		return f6_tree_element(run->context, node, array_index(token));
+		return f6_tree_element(run->context, node,
+							   f6_jsonb_token_index(token->name, token->length));
 	return NULL;
 }
 
@@ -182,8 +166,9 @@ make_place(const step_run *run, const step_pointer *pointer)
 	}
 	if (parent == NULL || !f6_tree_is_array(parent))
 		fail_step(run, "There is no object or array that could hold", pointer->text);
-	index =
-		token->length == 1 && token->name[0] == '-' ? f6_tree_count(parent) : array_index(token);
+	index = token->length == 1 && token->name[0] == '-'
+				? f6_tree_count(parent)
+				: f6_jsonb_token_index(token->name, token->length);
 	if (index < 0 || index > f6_tree_count(parent))
 		fail_step(run, "The array has no place for", pointer->text);
 	return f6_tree_add_element(run->context, parent, index);
@@ -199,7 +184,7 @@ remove_place(const step_run *run, const step_pointer *pointer)
 	if (f6_tree_is_object(parent))
 		f6_tree_remove_member(parent, token->name, token->length);
 	else
-		f6_tree_remove_element(parent, array_index(token));
+		f6_tree_remove_element(parent, f6_jsonb_token_index(token->name, token->length));
 }
 
 /* take returns what a node holds, and leaves it empty. */
