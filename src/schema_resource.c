@@ -363,6 +363,24 @@ index_schema(f6_resources *resources, f6_resource *resource, const JsonbValue *s
 }
 
 /*
+ * Returns the resource that has a document's identifier already, or NULL.  It must be of the same document:
+ * else what a reference means would depend on which was met first.
+ */
+static f6_resource *
+find_same(f6_resources *resources, const char *uri, const JsonbValue *document,
+		  const f6_jsonb_path *path)
+{
+	uri_entry *entry = hash_search(resources->by_uri, &uri, HASH_FIND, NULL);
+
+	if (entry == NULL || entry->resource == NULL)
+		return NULL;
+	if (f6_jsonb_compare(&entry->resource->schema, document) != 0)
+		f6_schema_invalid(path, "an identifier that no other schema has",
+						  psprintf("\"%s\" twice", uri));
+	return entry->resource;
+}
+
+/*
  * Adds a document, which is found by the given URI, and by its own identifier if it has one; returns its
  * outermost resource.  The dialect is that of a document that names none.
  */
@@ -375,6 +393,8 @@ f6_resources_add_document(f6_resources *resources, const char *uri, Jsonb *docum
 	f6_dialect own;
 	f6_resource *resource;
 	uri_entry *entry;
+	const char *own_uri = uri;
+	bool is_known;
 	char *id = NULL;
 
 	f6_jsonb_root(document, &root);
@@ -388,13 +408,16 @@ f6_resources_add_document(f6_resources *resources, const char *uri, Jsonb *docum
 		if (*id == '#' || f6_jsonb_get(&root, "$ref", 4, &ref))
 			id = NULL;
 	}
-	resource = add_resource(
-		resources, id != NULL ? f6_uri_without_fragment(resolve_identifier(uri, id, path)) : uri,
-		&root, path, &own);
+	if (id != NULL)
+		own_uri = f6_uri_without_fragment(resolve_identifier(uri, id, path));
+	resource = find_same(resources, own_uri, &root, path);
+	is_known = resource != NULL;
+	if (!is_known)
+		resource = add_resource(resources, own_uri, &root, path, &own);
 	entry = enter_uri(resources, uri);
 	if (entry != NULL)
 		entry->resource = resource;
-	if (f6_jsonb_is_object(&root))
+	if (!is_known && f6_jsonb_is_object(&root))
 		index_schema(resources, resource, &root, path);
 	MemoryContextSwitchTo(caller);
 	return resource;

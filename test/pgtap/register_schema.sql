@@ -1,6 +1,6 @@
 -- Which documents f6.schema takes, from whom, and that they stay.
 begin;
-select plan(118);
+select plan(121);
 
 create function document(uri text) returns jsonb language sql as $$
     select schema from f6.schema as s where s.uri = document.uri
@@ -112,6 +112,18 @@ select throws_ok($$select as_role('some_admin', 'select f6_register_schema(''htt
     'but nothing else in its place');
 select throws_ok($$select as_role('some_admin', 'insert into f6.schema (uri, schema, registered_by) values (''https://example.com/other'', ''true'', ''me'')')$$,
     '42501', null, 'nor in the name of another');
+
+-- two documents with one identifier
+select f6_register_schema('https://example.com/mine', '{"$id": "https://example.com/name", "$ref": "#/$defs/a", "$defs": {"a": {"const": 1}}}');
+select f6_register_schema('https://example.com/name', '{"$ref": "#/$defs/a", "$defs": {"a": {"const": 2}}}');
+select f6_register_schema('https://example.com/same', '{"$id": "https://example.com/shared", "$anchor": "x", "const": 3}');
+select f6_register_schema('https://example.com/shared', '{"$id": "https://example.com/shared", "$anchor": "x", "const": 3}');
+select throws_ok(format('select f6_validate(%L, %L)', '{"$defs": {"a": {"$ref": "https://example.com/name"}, "b": {"$ref": "https://example.com/mine"}}}', '1'),
+    '22023', 'invalid JSON Schema', 'two documents do not have one identifier');
+select ok(f6_validate('{"allOf": [{"$ref": "https://example.com/shared#x"}, {"$ref": "https://example.com/same#x"}, {"$ref": "https://example.com/shared"}]}', '3'),
+    'one document may be registered twice');
+select ok(f6_validate(format('{"anyOf": [{"$ref": "http://%1$s"}, {"$ref": "https://%1$s"}]}', 'json-schema.org/draft-07/schema')::jsonb, '{}'),
+    'metaschemas go by two URIs');
 
 select finish();
 rollback;
