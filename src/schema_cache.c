@@ -177,15 +177,20 @@ get_schema(Jsonb *document, bool assert_format)
 	return schema != NULL ? schema : add_schema(&key, document);
 }
 
-/* Lets go of what a call site holds. */
+/* Lets go of what a call site holds; a large program goes at once. */
 static void
 let_go(void *argument)
 {
 	held_schema *held = argument;
+	cached_schema *schema = held->schema;
 
-	if (held->schema != NULL && --held->schema->holders == 0 && held->schema->is_forgotten)
-		forget(held->schema);
 	held->schema = NULL;
+	if (schema == NULL || --schema->holders > 0)
+		return;
+	if (schema->is_forgotten)
+		forget(schema);
+	else
+		make_room();
 }
 
 /* Tells whether the call's schema is a constant of the query, as in a CHECK constraint. */
@@ -223,12 +228,12 @@ hold(FmgrInfo *call_site, held_schema *held, struct varlena *given, bool assert_
 	struct varlena *copy = MemoryContextAllocHuge(call_site->fn_mcxt, VARSIZE_ANY(given));
 
 	memcpy(copy, given, VARSIZE_ANY(given));
+	schema->holders++;
 	let_go(held);
 	if (held->given != NULL)
 		pfree(held->given);
 	held->given = copy;
 	held->schema = schema;
-	held->schema->holders++;
 	held->assert_format = assert_format;
 	make_room();
 	if ((struct varlena *) document != given)
