@@ -13,6 +13,19 @@
 #include "f6.h"
 #include "schema_content.h"
 
+/* Tells whether a text has what base64 must not have but the server's decoder takes: white space, and padding before its end. */
+static bool
+has_lax_base64(const char *text, int length)
+{
+	const char *padding = memchr(text, '=', length);
+
+	if (padding != NULL && padding < text + length - 1 &&
+		(padding < text + length - 2 || padding[1] != '='))
+		return true;
+	return memchr(text, ' ', length) != NULL || memchr(text, '\t', length) != NULL ||
+		   memchr(text, '\n', length) != NULL || memchr(text, '\r', length) != NULL;
+}
+
 /* Returns what a base64 text (RFC 4648) encodes, or NULL if it is none. */
 static char *
 decode_base64(const char *text, int length, int *decoded_length)
@@ -20,10 +33,7 @@ decode_base64(const char *text, int length, int *decoded_length)
 	int space = pg_b64_dec_len(length);
 	char *decoded;
 
-	/* The server's decoder skips white space, which RFC 4648 doesn't. */
-	if (length % 4 != 0 || memchr(text, ' ', length) != NULL ||
-		memchr(text, '\t', length) != NULL || memchr(text, '\n', length) != NULL ||
-		memchr(text, '\r', length) != NULL)
+	if (length % 4 != 0 || has_lax_base64(text, length))
 		return NULL;
 	decoded = palloc_extended(space + 1, MCXT_ALLOC_HUGE);
 	*decoded_length = pg_b64_decode(text, length, (void *) decoded, space);
