@@ -37,13 +37,15 @@
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
-/* A lexer of JSON over a text; PostgreSQL 17 can put it where the caller wants. */
+/* A lexer of JSON over a text; PostgreSQL 17 can put it where the caller wants, and knows how to free it. */
 #if PG_VERSION_NUM >= 170000
 #define f6_json_lexer(text, length, encoding) \
 	makeJsonLexContextCstringLen(NULL, text, length, encoding, false)
+#define f6_json_lexer_free(lexer) freeJsonLexContext(lexer)
 #else
 #define f6_json_lexer(text, length, encoding) \
 	makeJsonLexContextCstringLen(text, length, encoding, false)
+#define f6_json_lexer_free(lexer) pfree(lexer)
 #endif
 
 #endif /* F6_COMPAT_H */

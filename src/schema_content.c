@@ -59,8 +59,15 @@ f6_content_is_base64(const char *text, int length)
 static bool
 is_json(char *text, int length)
 {
-	return pg_verify_mbstr(PG_UTF8, text, length, true) &&
-		   pg_parse_json(f6_json_lexer(text, length, PG_UTF8), &nullSemAction) == JSON_SUCCESS;
+	JsonLexContext *lexer;
+	bool result;
+
+	if (!pg_verify_mbstr(PG_UTF8, text, length, true))
+		return false;
+	lexer = f6_json_lexer(text, length, PG_UTF8);
+	result = pg_parse_json(lexer, &nullSemAction) == JSON_SUCCESS;
+	f6_json_lexer_free(lexer);
+	return result;
 }
 
 /* Tells whether the text of UTF-8, or what it encodes, is JSON; a text that should be base64 and isn't is not. */
