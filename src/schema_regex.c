@@ -12,6 +12,7 @@
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -725,6 +726,8 @@ take_class(f6_regex *regex)
 		int first = take_class_atom(regex);
 		int last = first;
 
+		CHECK_FOR_INTERRUPTS();
+
 		if (goes_on(regex, "-") && !goes_on(regex, "-]"))
 		{
 			regex->at++;
@@ -984,7 +987,10 @@ read_regex(f6_regex *regex, const char *text, int length, bool is_wanted)
 	initStringInfo(&regex->open);
 	collect_groups(regex);
 	while (regex->problem == NULL && regex->at < regex->end)
+	{
+		CHECK_FOR_INTERRUPTS();
 		take_term(regex);
+	}
 	if (regex->open.len > 0)
 		complain(regex, "unterminated group");
 	pfree(regex->open.data);
