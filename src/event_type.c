@@ -91,6 +91,7 @@ enum registry_table
 	TYPES,
 	DEPRECATIONS,
 	UPCASTERS,
+	DOCUMENTS, /* which the types' schemas may refer to */
 	REGISTRY_TABLES
 };
 
@@ -104,9 +105,8 @@ static void
 forget(Datum arg, Oid relation)
 {
 	(void) arg;
-	if (relation == InvalidOid || relation == registry_tables[TYPES] ||
-		relation == registry_tables[DEPRECATIONS] || relation == registry_tables[UPCASTERS])
-		registry_stale = true;
+	for (int i = 0; i < REGISTRY_TABLES; i++)
+		registry_stale |= relation == InvalidOid || relation == registry_tables[i];
 }
 
 /* f6_event_type_init readies the registry; called once, when the library is loaded. */
@@ -145,6 +145,7 @@ ready_registry(void)
 	registry_tables[TYPES] = f6_relation_oid(F6_EVENT_TYPE);
 	registry_tables[DEPRECATIONS] = f6_relation_oid(F6_EVENT_TYPE_DEPRECATION);
 	registry_tables[UPCASTERS] = f6_relation_oid(F6_UPCASTER);
+	registry_tables[DOCUMENTS] = f6_relation_oid(F6_SCHEMA_DOCUMENT);
 	registry_stale = false;
 	context = AllocSetContextCreate(CacheMemoryContext, "f6 event types", ALLOCSET_DEFAULT_SIZES);
 	fresh = MemoryContextAllocZero(context, sizeof(registry_cache));

@@ -69,6 +69,11 @@ answer($two, qq(select f6_register_schema('$land', '{"required": ["to"]}')));
 answer($two, qq(select f6_register_event_type('Left', '1', '{"\$ref": "$land"}')));
 is(answer($one, q(select count(*) from f6_append('Left', array[f6_object_id('person', '1')], '{}'))), '23514',
 	'and are read anew after a rollback');
+
+# Nor one that the owner of the table has mended.
+answer($two, "alter table f6.schema disable trigger all; update f6.schema set schema = '{\"required\": [\"from\"]}' where uri = '$land'; alter table f6.schema enable trigger all");
+is(answer($one, qq(select f6_validate('{"\$ref": "$land"}', '{"from": 1}'))), 't', 'a document that its owner has changed is another one to f6_validate');
+is(answer($one, q(select count(*) from f6_append('Left', array[f6_object_id('person', '1')], '{"from": 1}'))), '1', 'and to an event type');
 $one->quit;
 $two->quit;
 
