@@ -351,7 +351,8 @@ f6_compile_format(f6_builder *builder, const f6_keyword *keyword, const f6_jsonb
 		return;
 	check = format_check(value, dialect);
 	if (check == NULL && dialect->asserts_format && dialect->draft == F6_DRAFT_2020_12)
-		f6_schema_unsupported(path, "format of this name, which the metaschema wants to assert,");
+		f6_schema_unsupported(
+			path, psprintf("format \"%.*s\"", value->val.string.len, value->val.string.val));
 	if (check == NULL)
 		return;
 	format = palloc(sizeof(f6_format));

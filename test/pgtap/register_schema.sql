@@ -1,6 +1,6 @@
 -- Which documents f6.schema takes, from whom, and that they stay.
 begin;
-select plan(121);
+select plan(123);
 
 create function document(uri text) returns jsonb language sql as $$
     select schema from f6.schema as s where s.uri = document.uri
@@ -124,6 +124,13 @@ select ok(f6_validate('{"allOf": [{"$ref": "https://example.com/shared#x"}, {"$r
     'one document may be registered twice');
 select ok(f6_validate(format('{"anyOf": [{"$ref": "http://%1$s"}, {"$ref": "https://%1$s"}]}', 'json-schema.org/draft-07/schema')::jsonb, '{}'),
     'metaschemas go by two URIs');
+
+-- A metaschema may want every format asserted, and so none that nobody knows.
+select f6_register_schema('https://example.com/asserting', '{"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.com/asserting",
+    "$vocabulary": {"https://json-schema.org/draft/2020-12/vocab/core": true, "https://json-schema.org/draft/2020-12/vocab/format-assertion": true}}');
+select ok(not f6_validate('{"$schema": "https://example.com/asserting", "format": "date"}', '"a"'), 'a format that the metaschema wants asserted is');
+select throws_ok($$select f6_validate('{"$schema": "https://example.com/asserting", "format": "colour"}', '"a"')$$, '0A000',
+    'JSON Schema format "colour" is not supported', 'and one that nobody knows is an error');
 
 select finish();
 rollback;
