@@ -186,16 +186,6 @@ hold(void)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, end);
 }
 
-/* row_text returns a column of a registry row as a string, NULL for NULL. */
-static char *
-row_text(HeapTuple row, TupleDesc descriptor, int column)
-{
-	bool isnull;
-	Datum value = heap_getattr(row, column, descriptor, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 /* read_version copies a row of the registry into the current memory context. */
 static registry_version *
 read_version(HeapTuple row, TupleDesc descriptor)
@@ -203,11 +193,11 @@ read_version(HeapTuple row, TupleDesc descriptor)
 	registry_version *version = palloc0(sizeof(registry_version));
 	bool isnull;
 
-	version->type.event_type = row_text(row, descriptor, F6_EVENT_TYPE_NAME);
-	version->type.event_version = row_text(row, descriptor, F6_EVENT_TYPE_VERSION);
+	version->type.event_type = f6_row_text(row, descriptor, F6_EVENT_TYPE_NAME);
+	version->type.event_version = f6_row_text(row, descriptor, F6_EVENT_TYPE_VERSION);
 	version->type.ordinal =
 		DatumGetInt64(heap_getattr(row, F6_EVENT_TYPE_ORDINAL, descriptor, &isnull));
-	version->type.valid_from = row_text(row, descriptor, F6_EVENT_TYPE_VALID_FROM);
+	version->type.valid_from = f6_row_text(row, descriptor, F6_EVENT_TYPE_VALID_FROM);
 	version->type.legal_when_claimed =
 		DatumGetBool(heap_getattr(row, F6_EVENT_TYPE_LEGAL_WHEN_CLAIMED, descriptor, &isnull));
 	version->type.assert_format =
@@ -297,14 +287,14 @@ read_deprecations(const char *event_type, registry_version *newest)
 	while (HeapTupleIsValid(row = systable_getnext(reading.scan)))
 	{
 		registry_version *version =
-			version_named(newest, row_text(row, descriptor, F6_DEPRECATION_VERSION));
+			version_named(newest, f6_row_text(row, descriptor, F6_DEPRECATION_VERSION));
 
 		if (version == NULL)
 			continue;
 		version->type.deprecated = true;
 		version->deprecated_at =
 			DatumGetTimestampTz(heap_getattr(row, F6_DEPRECATION_AT, descriptor, &isnull));
-		version->deprecation_reason = row_text(row, descriptor, F6_DEPRECATION_REASON);
+		version->deprecation_reason = f6_row_text(row, descriptor, F6_DEPRECATION_REASON);
 	}
 	end_type_scan(&reading);
 }
@@ -313,8 +303,8 @@ read_deprecations(const char *event_type, registry_version *newest)
 static bool
 read_upcaster(HeapTuple row, TupleDesc descriptor, registry_version *newest, f6_upcaster *upcaster)
 {
-	registry_version *from = version_named(newest, row_text(row, descriptor, F6_UPCASTER_FROM));
-	registry_version *to = version_named(newest, row_text(row, descriptor, F6_UPCASTER_TO));
+	registry_version *from = version_named(newest, f6_row_text(row, descriptor, F6_UPCASTER_FROM));
+	registry_version *to = version_named(newest, f6_row_text(row, descriptor, F6_UPCASTER_TO));
 	Datum steps;
 	bool isnull;
 
@@ -326,7 +316,7 @@ read_upcaster(HeapTuple row, TupleDesc descriptor, registry_version *newest, f6_
 	upcaster->from_version = from->type.event_version;
 	upcaster->to_version = to->type.event_version;
 	upcaster->ordinal = DatumGetInt64(heap_getattr(row, F6_UPCASTER_ORDINAL, descriptor, &isnull));
-	upcaster->function = row_text(row, descriptor, F6_UPCASTER_FUNCTION);
+	upcaster->function = f6_row_text(row, descriptor, F6_UPCASTER_FUNCTION);
 	steps = heap_getattr(row, F6_UPCASTER_STEPS, descriptor, &isnull);
 	upcaster->document = isnull ? NULL : DatumGetJsonbPCopy(steps);
 	upcaster->validate = DatumGetBool(heap_getattr(row, F6_UPCASTER_VALIDATE, descriptor, &isnull));

@@ -26,16 +26,6 @@ F6_FUNCTION(f6_event_type_before_insert);
 F6_FUNCTION(f6_event_type_deprecation_before_insert);
 F6_FUNCTION(f6_upcaster_before_insert);
 
-/* row_text returns a column of a row as a string, NULL for NULL. */
-static char *
-row_text(HeapTuple row, TupleDesc descriptor, int column)
-{
-	bool isnull;
-	Datum value = heap_getattr(row, column, descriptor, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 /* with_value returns a row with another value in a column. */
 static HeapTuple
 with_value(HeapTuple row, TupleDesc descriptor, int column, Datum value)
@@ -122,9 +112,9 @@ f6_event_type_before_insert(PG_FUNCTION_ARGS)
 		return PointerGetDatum(row);
 
 	assert_format = assert_format_of(row, descriptor);
-	check_name(row_text(row, descriptor, F6_EVENT_TYPE_NAME), "event_type");
-	check_name(row_text(row, descriptor, F6_EVENT_TYPE_VERSION), "event_version");
-	check_valid_from(row_text(row, descriptor, F6_EVENT_TYPE_VALID_FROM));
+	check_name(f6_row_text(row, descriptor, F6_EVENT_TYPE_NAME), "event_type");
+	check_name(f6_row_text(row, descriptor, F6_EVENT_TYPE_VERSION), "event_version");
+	check_valid_from(f6_row_text(row, descriptor, F6_EVENT_TYPE_VALID_FROM));
 	check_schema(row, descriptor, assert_format);
 	return PointerGetDatum(
 		with_value(row, descriptor, F6_EVENT_TYPE_ASSERT_FORMAT, BoolGetDatum(assert_format)));
@@ -144,8 +134,8 @@ f6_event_type_deprecation_before_insert(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigger->tg_trigtuple);
 
 	descriptor = RelationGetDescr(trigger->tg_relation);
-	type = row_text(trigger->tg_trigtuple, descriptor, F6_DEPRECATION_TYPE);
-	version = row_text(trigger->tg_trigtuple, descriptor, F6_DEPRECATION_VERSION);
+	type = f6_row_text(trigger->tg_trigtuple, descriptor, F6_DEPRECATION_TYPE);
+	version = f6_row_text(trigger->tg_trigtuple, descriptor, F6_DEPRECATION_VERSION);
 	check_name(type, "event_type");
 	check_name(version, "event_version");
 	(void) f6_event_type_get(type, version);
@@ -156,9 +146,9 @@ f6_event_type_deprecation_before_insert(PG_FUNCTION_ARGS)
 static void
 check_versions(HeapTuple row, TupleDesc descriptor)
 {
-	char *type = row_text(row, descriptor, F6_UPCASTER_TYPE);
-	char *from = row_text(row, descriptor, F6_UPCASTER_FROM);
-	char *to = row_text(row, descriptor, F6_UPCASTER_TO);
+	char *type = f6_row_text(row, descriptor, F6_UPCASTER_TYPE);
+	char *from = f6_row_text(row, descriptor, F6_UPCASTER_FROM);
+	char *to = f6_row_text(row, descriptor, F6_UPCASTER_TO);
 
 	check_name(type, "event_type");
 	check_name(from, "from_version");
@@ -202,7 +192,7 @@ f6_upcaster_before_insert(PG_FUNCTION_ARGS)
 
 	descriptor = RelationGetDescr(trigger->tg_relation);
 	check_versions(row, descriptor);
-	function = row_text(row, descriptor, F6_UPCASTER_FUNCTION);
+	function = f6_row_text(row, descriptor, F6_UPCASTER_FUNCTION);
 	steps = heap_getattr(row, F6_UPCASTER_STEPS, descriptor, &isnull);
 	if (function != NULL && !isnull)
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),

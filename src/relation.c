@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -119,4 +120,14 @@ f6_event_kind_of(Oid label)
 				(errcode(F6_ERR_BAD_ARGUMENT),
 				 errmsg("value %u of f6.event_kind is not known to this version of f6", label)));
 	return (f6_event_kind) kind;
+}
+
+/* f6_row_text returns a column of a row as a string, NULL for NULL. */
+char *
+f6_row_text(HeapTuple row, TupleDesc descriptor, int column)
+{
+	bool isnull;
+	Datum value = heap_getattr(row, column, descriptor, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
 }

@@ -6,6 +6,8 @@
 #define F6_RELATION_H
 
 #include "access/attnum.h"
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "utils/relcache.h"
 
 #define F6_EVENT				   "event"
@@ -124,5 +126,6 @@ extern bool f6_may_read(Relation relation);
 extern bool f6_is_restoring(Relation relation);
 extern Oid f6_event_kind_oid(f6_event_kind kind);
 extern f6_event_kind f6_event_kind_of(Oid label);
+extern char *f6_row_text(HeapTuple row, TupleDesc descriptor, int column);
 
 #endif /* F6_RELATION_H */
