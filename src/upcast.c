@@ -303,6 +303,7 @@ upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor, char *to_ve
 	Datum changed[2];
 	char *event_type;
 	f6_upcast *upcast;
+	Jsonb *data;
 
 	heap_deform_tuple(row, descriptor, values, nulls);
 	if (nulls[F6_EVENT_EVENT_TYPE - 1] || nulls[F6_EVENT_EVENT_VERSION - 1] ||
@@ -315,14 +316,15 @@ upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor, char *to_ve
 	upcast =
 		find_upcast(call_site, event_type, TextDatumGetCString(values[F6_EVENT_EVENT_VERSION - 1]),
 					to_version != NULL ? to_version : f6_event_type_readable(event_type));
-	if (upcast == NULL ||
-		is_bare(values[F6_EVENT_EVENT_KIND - 1], DatumGetJsonbP(values[F6_EVENT_DATA - 1])))
+	if (upcast == NULL)
+		return NULL;
+	data = DatumGetJsonbP(values[F6_EVENT_DATA - 1]);
+	if (is_bare(values[F6_EVENT_EVENT_KIND - 1], data))
 		return NULL;
 
 	changed[0] = CStringGetTextDatum(f6_upcast_version(upcast));
 	changed[1] = JsonbPGetDatum(f6_upcast_data(
-		upcast, nulls[F6_EVENT_ID - 1] ? NULL : DatumGetUUIDP(values[F6_EVENT_ID - 1]),
-		DatumGetJsonbP(values[F6_EVENT_DATA - 1])));
+		upcast, nulls[F6_EVENT_ID - 1] ? NULL : DatumGetUUIDP(values[F6_EVENT_ID - 1]), data));
 	return heap_modify_tuple_by_cols(row, descriptor, lengthof(columns), columns, changed,
 									 changed_nulls);
 }
