@@ -126,10 +126,12 @@ ready_matcher(void)
 {
 	MemoryContext memory;
 	pcre2_general_context *general;
+	pcre2_match_data *data;
 
 	if (matcher.data != NULL)
 		return;
-	memory = AllocSetContextCreate(TopMemoryContext, "f6 pattern matching", ALLOCSET_DEFAULT_SIZES);
+	memory =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 pattern matching", ALLOCSET_DEFAULT_SIZES);
 	general = general_context(memory);
 	matcher.context = pcre2_match_context_create(general);
 	if (matcher.context == NULL)
@@ -137,9 +139,11 @@ ready_matcher(void)
 	pcre2_set_match_limit(matcher.context, F6_PATTERN_MATCH_LIMIT);
 	pcre2_set_depth_limit(matcher.context, F6_PATTERN_DEPTH_LIMIT);
 	pcre2_set_heap_limit(matcher.context, F6_PATTERN_HEAP_LIMIT);
-	matcher.data = pcre2_match_data_create(1, general);
-	if (matcher.data == NULL)
+	data = pcre2_match_data_create(1, general);
+	if (data == NULL)
 		out_of_memory();
+	MemoryContextSetParent(memory, TopMemoryContext);
+	matcher.data = data;
 }
 
 /* Returns PCRE2's own words for one of its errors. */
