@@ -110,9 +110,9 @@ foreach my $keyword ('"not":', '"items":', '"properties":{"a":', '"allOf":[')
 {
 	my $close = $keyword =~ /\{/ ? '}}' : $keyword =~ /\[/ ? ']}' : '}';
 	like(answer($session, "select f6_validate((repeat('{$keyword', 10000) || 'true' || repeat('$close', 10000))::jsonb, '1')"),
-		qr/^(54001|t|f)$/, "a schema of 10,000 levels of $keyword");
+		qr/^(54001|t)$/, "a schema of 10,000 levels of $keyword");
 	like(answer($session, "set max_stack_depth = '100kB'; select f6_validate((repeat('{$keyword', 200) || 'true' || repeat('$close', 200))::jsonb, '1')"),
-		qr/^(54001|t|f)$/, 'and one of 200, where the stack is small');
+		qr/^(54001|t)$/, 'and one of 200, where the stack is small');
 	answer($session, 'reset max_stack_depth');
 }
 is(answer($session, q(select f6_validate('{"pattern": "^(([a-z])+.)+[A-Z]([a-z])+$"}', to_jsonb(repeat('a', 40))))), '54000',
