@@ -582,6 +582,7 @@ check_metaschema(const f6_resource *schema)
 {
 	MemoryContext context;
 	MemoryContext caller;
+	Jsonb *document;
 	f6_program *metaschema;
 	bool is_registered;
 
@@ -589,8 +590,12 @@ check_metaschema(const f6_resource *schema)
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "f6 metaschema", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(context);
-	metaschema =
-		f6_schema_compile(f6_schema_document(schema->dialect.metaschema, &is_registered), false);
+	document = f6_schema_document(schema->dialect.metaschema, &is_registered);
+
+	/* It was there when the dialect was found, but the table's owner may have removed it since. */
+	if (document == NULL)
+		f6_schema_unregistered(f6_schema_path(NULL, "$schema", 7, -1), schema->dialect.metaschema);
+	metaschema = f6_schema_compile(document, false);
 	if (!f6_schema_accepts(metaschema, &schema->schema))
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("invalid JSON Schema"),
 						errdetail("%s", f6_schema_failures_text(metaschema, &schema->schema)),
