@@ -101,7 +101,7 @@ comment on function @extschema@.f6_register_upcaster(text, text, text, regproced
     'registers how data of one version of an event type is read in another: by a function, by steps, or as it is';
 
 create function @extschema@.f6_upcast(event f6.event, to_version text default null) returns f6.event
-    language c stable parallel restricted
+    language c stable parallel restricted cost 100
     as 'MODULE_PATHNAME', 'f6_upcast_event';
 comment on function @extschema@.f6_upcast(f6.event, text) is
     'an event in another version of its type, by default the one that readers see';

@@ -2,7 +2,7 @@
 
 create function @extschema@.f6_validate(schema jsonb, data jsonb, assert_format boolean default false)
     returns boolean
-    language c immutable strict parallel safe
+    language c immutable strict parallel safe cost 10
     as 'MODULE_PATHNAME', 'f6_validate';
 
 comment on function @extschema@.f6_validate(jsonb, jsonb, boolean) is
@@ -17,7 +17,7 @@ create function @extschema@.f6_validation_errors(
     out keyword text,
     out message text
 ) returns setof record
-    language c immutable strict parallel safe rows 10
+    language c immutable strict parallel safe cost 100 rows 10
     as 'MODULE_PATHNAME', 'f6_validation_errors';
 
 comment on function @extschema@.f6_validation_errors(jsonb, jsonb, boolean) is

@@ -101,7 +101,8 @@ f6_upcast_function_find(const char *signature)
 	if (fcinfo->isnull || !OidIsValid(function))
 		ereport(ERROR, (errcode(F6_ERR_NO_FUNCTION),
 						errmsg("upcaster function %s does not exist", signature),
-						errhint("Create it again with the same name, argument and meaning.")));
+						errhint("It must have one argument of type jsonb, and stay where it is as "
+								"long as the upcaster does.")));
 	check_function(function, signature);
 	return function;
 }

@@ -498,7 +498,8 @@ f6_steps_compile(Jsonb *document)
 			 errhint("Such as '[{\"op\": \"rename\", \"path\": \"/street\", \"to\": \"road\"}]'; "
 					 "an upcaster that changes nothing has neither steps nor a function.")));
 	steps->count = 0;
-	steps->steps = palloc0(sizeof(upcast_step) * Max(f6_jsonb_count(&root), 1));
+	steps->steps = palloc_extended(sizeof(upcast_step) * Max(f6_jsonb_count(&root), 1),
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	f6_jsonb_array_begin(&walk, &root);
 	while (f6_jsonb_array_next(&walk, &object))
 	{
