@@ -26,6 +26,7 @@
 #include "event_type.h"
 #include "iso_time.h"
 #include "jsonb_walk.h"
+#include "registry.h"
 #include "relation.h"
 #include "schema_compile.h"
 
@@ -113,7 +114,7 @@ forget(Datum arg, Oid relation)
 void
 f6_event_type_init(void)
 {
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	f6_registry_init(forget);
 }
 
 /* retire gives up the cache: it goes now, or with the last of those who hold it. */
@@ -241,6 +242,17 @@ begin_type_scan(Oid table, const char *index, const char *event_type)
 	return reading;
 }
 
+/* next_row returns the next of them, NULL after the last. */
+static HeapTuple
+next_row(const type_scan *reading)
+{
+	HeapTuple row = systable_getnext(reading->scan);
+
+	if (HeapTupleIsValid(row))
+		f6_registry_row_read(row);
+	return row;
+}
+
 /* end_type_scan ends it. */
 static void
 end_type_scan(type_scan *reading)
@@ -257,7 +269,7 @@ read_versions(const char *event_type)
 	registry_version *newest = NULL;
 	HeapTuple row;
 
-	while (HeapTupleIsValid(row = systable_getnext(reading.scan)))
+	while (HeapTupleIsValid(row = next_row(&reading)))
 		newest = add_version(newest, read_version(row, RelationGetDescr(reading.relation)));
 	end_type_scan(&reading);
 	return newest;
@@ -284,7 +296,7 @@ read_deprecations(const char *event_type, registry_version *newest)
 	HeapTuple row;
 	bool isnull;
 
-	while (HeapTupleIsValid(row = systable_getnext(reading.scan)))
+	while (HeapTupleIsValid(row = next_row(&reading)))
 	{
 		registry_version *version =
 			version_named(newest, f6_row_text(row, descriptor, F6_DEPRECATION_VERSION));
@@ -342,7 +354,7 @@ read_upcasters(registry_type *entry)
 	HeapTuple row;
 
 	entry->upcasters = palloc(sizeof(f6_upcaster) * room);
-	while (HeapTupleIsValid(row = systable_getnext(reading.scan)))
+	while (HeapTupleIsValid(row = next_row(&reading)))
 	{
 		if (entry->upcaster_count == room)
 			entry->upcasters = repalloc(entry->upcasters, sizeof(f6_upcaster) * (room *= 2));

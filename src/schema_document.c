@@ -13,13 +13,13 @@
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "f6.h"
 #include "errors.h"
 #include "metaschema.h"
+#include "registry.h"
 #include "relation.h"
 #include "schema_compile.h"
 #include "schema_document.h"
@@ -43,7 +43,7 @@ forget(Datum arg, Oid relation)
 void
 f6_schema_document_init(void)
 {
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	f6_registry_init(forget);
 }
 
 /* f6_schema_generation returns a number that is another one after each change of f6.schema. */
@@ -74,8 +74,11 @@ read_document(const char *uri)
 							  &key);
 	row = systable_getnext(scan);
 	if (HeapTupleIsValid(row))
+	{
+		f6_registry_row_read(row);
 		document = DatumGetJsonbPCopy(
 			heap_getattr(row, F6_SCHEMA_DOCUMENT_SCHEMA, RelationGetDescr(relation), &isnull));
+	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	return document;

@@ -11,13 +11,13 @@
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "f6.h"
 #include "errors.h"
 #include "guc.h"
+#include "registry.h"
 #include "relation.h"
 #include "zone.h"
 
@@ -42,7 +42,7 @@ forget(Datum arg, Oid relation)
 void
 f6_zone_init(void)
 {
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	f6_registry_init(forget);
 }
 
 /* ready_zones forgets the kept answers where they may be wrong. */
@@ -103,6 +103,7 @@ find_zone(const char *setting)
 
 		if (match == MATCH_NONE || match > best)
 			continue;
+		f6_registry_row_read(row);
 		matches = match < best ? 1 : matches + 1;
 		best = match;
 		zone_id = DatumGetInt32(heap_getattr(row, F6_ZONE_ID, RelationGetDescr(relation), &isnull));
@@ -149,6 +150,7 @@ f6_zone_check(int32 zone_id)
 	Relation relation;
 	ScanKeyData key;
 	SysScanDesc scan;
+	HeapTuple row;
 	bool found;
 
 	ready_zones();
@@ -157,7 +159,10 @@ f6_zone_check(int32 zone_id)
 	relation = table_open(zone_relation, AccessShareLock);
 	ScanKeyInit(&key, F6_ZONE_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(zone_id));
 	scan = systable_beginscan(relation, f6_relation_oid(F6_ZONE_INDEX), true, NULL, 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
+	row = systable_getnext(scan);
+	found = HeapTupleIsValid(row);
+	if (found)
+		f6_registry_row_read(row);
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	if (!found)

@@ -1,6 +1,6 @@
 -- Which documents f6.schema takes, from whom, and that they stay.
 begin;
-select plan(123);
+select plan(129);
 
 create function document(uri text) returns jsonb language sql as $$
     select schema from f6.schema as s where s.uri = document.uri
@@ -131,6 +131,41 @@ select f6_register_schema('https://example.com/asserting', '{"$schema": "https:/
 select ok(not f6_validate('{"$schema": "https://example.com/asserting", "format": "date"}', '"a"'), 'a format that the metaschema wants asserted is');
 select throws_ok($$select f6_validate('{"$schema": "https://example.com/asserting", "format": "colour"}', '"a"')$$, '0A000',
     'JSON Schema format "colour" is not supported', 'and one that nobody knows is an error');
+
+-- a statement that fails after something that it calls has read its rows; what is planned ahead would read too early
+create temporary table documents (schema jsonb, data jsonb);
+insert into documents values ('{"$ref": "urn:undone"}', '1');
+create function accepted() returns boolean language plpgsql as $$
+begin
+    return (select f6_validate(schema, data) from documents);
+end
+$$;
+create function appended(type text) returns boolean language plpgsql as $$
+begin
+    perform f6_append(type, array[f6_object_id('undone', type)], '{}');
+    return true;
+end
+$$;
+select f6_register_event_type('In a zone', '1', 'true');
+create function undone(statement text) returns text language plpgsql as $$
+begin
+    execute statement;
+    return null;
+exception when division_by_zero then
+    return sqlstate;
+end
+$$;
+select is(undone($$insert into f6.schema (uri, schema) select case i when 1 then 'urn:undone' when 2 then 'urn:' || accepted() else (1 / (3 - i))::text end, 'true' from generate_series(1, 3) as i$$),
+    '22012', 'a document is read by the statement that registers it, which fails');
+select throws_ok('select accepted()', '42704', 'JSON Schema "urn:undone" is not registered', 'and it is not registered');
+select is(undone($$insert into f6.event_type (event_type, event_version, schema) select 'Undone', case i when 1 then '1' when 2 then appended('Undone')::text else (1 / (3 - i))::text end, 'true' from generate_series(1, 3) as i$$),
+    '22012', 'a type is used by the statement that registers it, which fails');
+select throws_ok($$select appended('Undone')$$, '42704', 'event type "Undone" is not registered', 'and takes no events');
+select is(undone($$insert into f6.zone (organisation, name) select 'undone', case i when 1 then 'z' when 2 then (set_config('f6.zone', 'undone/z', true) is not null and appended('In a zone'))::text else (1 / (3 - i))::text end from generate_series(1, 3) as i$$),
+    '22012', 'a zone is used by the statement that registers it, which fails');
+set local f6.zone = 'undone/z';
+select throws_ok($$select appended('In a zone')$$, '42704', 'zone "undone/z" does not exist', 'and is none to append to');
+reset f6.zone;
 
 select finish();
 rollback;
