@@ -27,9 +27,9 @@
 #define F6_PATTERN_HEAP_LIMIT  (16 * 1024)
 
 /*
- * The limits hold for each place at which a match might start, and PCRE2 can't be interrupted: so it is
- * given this many places at a time, and fewer in a text so long that looking through it takes time as
- * well.
+ * The limits hold for each place at which a match might start, and PCRE2 can only be interrupted where the
+ * expression has a callout: so it is given this many places at a time, and fewer in a text so long that
+ * looking through it takes time as well.
  */
 #define F6_PATTERN_STARTS  128
 #define F6_PATTERN_SCANNED (64 * 1024 * 1024)
@@ -120,6 +120,13 @@ f6_pattern_set_create(void)
 	return set;
 }
 
+/* Gives up a match that goes through one of the translation's callouts, if somebody wants it to end. */
+static int
+give_up(pcre2_callout_block *block pg_attribute_unused(), void *data pg_attribute_unused())
+{
+	return unlikely(InterruptPending) && INTERRUPTS_CAN_BE_PROCESSED() ? PCRE2_ERROR_CALLOUT : 0;
+}
+
 /* Readies the backend's matcher, when it is needed for the first time. */
 static void
 ready_matcher(void)
@@ -139,6 +146,7 @@ ready_matcher(void)
 	pcre2_set_match_limit(matcher.context, F6_PATTERN_MATCH_LIMIT);
 	pcre2_set_depth_limit(matcher.context, F6_PATTERN_DEPTH_LIMIT);
 	pcre2_set_heap_limit(matcher.context, F6_PATTERN_HEAP_LIMIT);
+	pcre2_set_callout(matcher.context, give_up, NULL);
 	data = pcre2_match_data_create(1, general);
 	if (data == NULL)
 		out_of_memory();
@@ -258,6 +266,8 @@ matches_utf8(const f6_pattern *pattern, const char *text, int length)
 							   is_last ? PCRE2_UNSET : (PCRE2_SIZE) (from + starts - 1));
 		result = pcre2_match(pattern->code, (PCRE2_SPTR) text, length, from, PCRE2_NO_UTF_CHECK,
 							 matcher.data, matcher.context);
+		if (result == PCRE2_ERROR_CALLOUT)
+			continue;
 		if (result < 0 && result != PCRE2_ERROR_NOMATCH)
 			match_failed(result);
 		if (result >= 0 || is_last)

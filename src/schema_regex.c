@@ -7,6 +7,9 @@
  * taken: escaped punctuation, lone brackets and braces, and a hyphen beside a set in a class.  What is
  * written out is of few forms, so that nothing of PCRE2's own grammar can slip in: groups are numbered,
  * characters that are no letters or digits go by number, and classes are explicit.
+ *
+ * A step of a match may run through all of the text, so the translation has callouts, where the match can be
+ * given up: at the start of each group, and after what is repeated.
  */
 #include "postgres.h"
 
@@ -37,6 +40,12 @@
 
 /* What a dot means: all but the line terminators. */
 #define F6_REGEX_ANY "[^\\x{a}\\x{d}\\x{2028}\\x{2029}]"
+
+/* Where a match can be given up. */
+#define F6_REGEX_CALLOUT "(?C)"
+
+/* What is repeated so often, neither more nor less, has no callout after it. */
+#define F6_REGEX_FEW 32
 
 /* What an escape or a character in a class may turn out to be, besides a character. */
 #define F6_REGEX_SET	 (-1) /* a set of characters, which is written already */
@@ -772,6 +781,7 @@ take_opening(f6_regex *regex)
 		{
 			regex->at += strlen(assertions[i]);
 			put(regex, assertions[i]);
+			put(regex, F6_REGEX_CALLOUT);
 			appendStringInfoChar(&regex->open, F6_REGEX_ASSERTION);
 			return;
 		}
@@ -780,10 +790,10 @@ take_opening(f6_regex *regex)
 	if (goes_on(regex, "(?:"))
 	{
 		regex->at += 3;
-		put(regex, "(?:");
+		put(regex, "(?:" F6_REGEX_CALLOUT);
 		return;
 	}
-	put(regex, "(");
+	put(regex, "(" F6_REGEX_CALLOUT);
 	if (!goes_on(regex, "(?"))
 	{
 		regex->at++;
@@ -811,6 +821,16 @@ take_closing(f6_regex *regex)
 	regex->at++;
 	put(regex, ")");
 	regex->has_atom = regex->open.data[--regex->open.len] == F6_REGEX_GROUP;
+}
+
+/* Takes a question mark after a quantifier, which makes it take as little as possible. */
+static void
+take_laziness(f6_regex *regex)
+{
+	if (peek(regex) != '?')
+		return;
+	regex->at++;
+	put(regex, "?");
 }
 
 /* Takes a quantifier in braces, if it is one; otherwise the brace is an ordinary character. */
@@ -844,17 +864,10 @@ take_braces(f6_regex *regex)
 	if (most < PG_INT32_MAX)
 		put_number(regex, "%u", most);
 	put(regex, "}");
+	take_laziness(regex);
+	if (least < most || most > F6_REGEX_FEW)
+		put(regex, F6_REGEX_CALLOUT);
 	regex->has_atom = false;
-}
-
-/* Takes a question mark after a quantifier, which makes it take as little as possible. */
-static void
-take_laziness(f6_regex *regex)
-{
-	if (peek(regex) != '?')
-		return;
-	regex->at++;
-	put(regex, "?");
 }
 
 /* Takes a quantifier of one character. */
@@ -868,6 +881,7 @@ take_quantifier(f6_regex *regex)
 	}
 	put_number(regex, "%c", *regex->at++);
 	take_laziness(regex);
+	put(regex, F6_REGEX_CALLOUT);
 	regex->has_atom = false;
 }
 
@@ -898,8 +912,6 @@ take_term(f6_regex *regex)
 			return;
 		case '{':
 			take_braces(regex);
-			if (!regex->has_atom)
-				take_laziness(regex);
 			return;
 		case '|':
 		case '^':
