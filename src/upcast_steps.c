@@ -9,11 +9,15 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "f6.h"
 #include "errors.h"
 #include "jsonb_walk.h"
 #include "upcast_steps.h"
+
+/* What the steps may make of an event in memory, so that copies of copies come to an end. */
+#define F6_STEPS_MEMORY ((Size) 512 * 1024 * 1024)
 
 /* A JSON Pointer, taken apart. */
 typedef struct step_pointer
@@ -510,6 +514,19 @@ f6_steps_compile(Jsonb *document)
 	return steps;
 }
 
+/* check_memory refuses steps that take more and more memory. */
+static void
+check_memory(const step_run *run)
+{
+	if (MemoryContextMemAllocated(run->context, true) <= F6_STEPS_MEMORY)
+		return;
+	ereport(ERROR, (errcode(F6_ERR_TOO_DEEP),
+					errmsg("the steps of the upcaster make too much of the event's data"),
+					errdetail("It takes more than %zu MB after step %d (%s).",
+							  F6_STEPS_MEMORY / (1024 * 1024), run->step->number,
+							  run->step->operation->name)));
+}
+
 /* f6_steps_run runs the steps on a tree, whose memory context must be one that the caller frees as a whole. */
 void
 f6_steps_run(const f6_steps *steps, MemoryContext context, f6_tree_node *root)
@@ -520,5 +537,6 @@ f6_steps_run(const f6_steps *steps, MemoryContext context, f6_tree_node *root)
 
 		CHECK_FOR_INTERRUPTS();
 		run.step->operation->run(&run);
+		check_memory(&run);
 	}
 }

@@ -1,7 +1,7 @@
 -- Versions of event types: upcasters, what they do to data, which version readers see, and deprecation.
 
 begin;
-select plan(219);
+select plan(220);
 
 set local timezone = 'UTC';
 create schema versions;
@@ -164,6 +164,13 @@ insert into patch_case (data, steps, result, description) values
      '[{"op": "rename", "path": "/k3", "to": "k33"}, {"op": "remove", "path": "/k18"}, {"op": "remove", "path": "/k1"}, {"op": "default", "path": "/k2", "value": 0}, {"op": "add", "path": "/k1", "value": 11}]',
      '{"k1": 11, "k2": 2, "k33": 3, "k4": 4, "k5": 5, "k6": 6, "k7": 7, "k8": 8, "k9": 9, "k10": 10, "k11": 11, "k12": 12, "k13": 13, "k14": 14, "k15": 15, "k16": 16, "k17": 17}', 'a large object');
 select is(patched(data, steps), result, description) from patch_case order by number;
+
+select f6_register_event_type('Copied', v, 'true') from unnest('{1, 2}'::text[]) as v;
+select f6_register_upcaster('Copied', '1', '2', steps => jsonb_agg('{"op": "copy", "from": "/0", "path": "/0/-"}'::jsonb))
+    from generate_series(1, 40);
+select claim('copied', 'Copied', '1', '[[1]]');
+select throws_ok($$ select f6_events(object('copied')) $$, '54000', $$the steps of the upcaster make too much of the event's data$$,
+    'copies of copies come to an end before they take all memory');
 
 select throws_ok($$ select f6_register_event_type('S', '1', 'true'), f6_register_event_type('S', '2', 'true'),
     f6_register_upcaster('S', '1', '2', steps => '{"op": "remove"}') $$, '22023', 'steps must be a JSON array of objects', 'steps are an array');
