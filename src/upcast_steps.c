@@ -45,6 +45,7 @@ typedef struct step_run
 typedef struct step_operation
 {
 	const char *name;
+	bool is_patch; /* RFC 6902 has it, and says to ignore other keys */
 	bool has_from;
 	bool has_value;
 	bool has_name;	  /* "to", a member's name */
@@ -337,15 +338,15 @@ run_default(const step_run *run)
 
 /* clang-format off */
 static const step_operation operations[] = {
-	/* name		  from	 value	to	   place */
-	{ "add",	  false, true,	false, false, run_add },
-	{ "copy",	  true,	 false, false, false, run_copy },
-	{ "default",  false, true,	false, true,  run_default },
-	{ "move",	  true,	 false, false, false, run_move },
-	{ "remove",	  false, false, false, true,  run_remove },
-	{ "rename",	  false, false, true,  true,  run_rename },
-	{ "replace",  false, true,	false, false, run_replace },
-	{ "test",	  false, true,	false, false, run_test }
+	/* name		  patch	 from	value  to	  place */
+	{ "add",	  true,	 false, true,  false, false, run_add },
+	{ "copy",	  true,	 true,	false, false, false, run_copy },
+	{ "default",  false, false, true,  false, true,	 run_default },
+	{ "move",	  true,	 true,	false, false, false, run_move },
+	{ "remove",	  true,	 false, false, false, true,	 run_remove },
+	{ "rename",	  false, false, false, true,  true,	 run_rename },
+	{ "replace",  true,	 false, true,  false, false, run_replace },
+	{ "test",	  true,	 false, true,  false, false, run_test }
 };
 /* clang-format on */
 
@@ -382,7 +383,7 @@ read_operation(const JsonbValue *object, int number)
 	refuse_step(number, "Its \"op\" is none of " OPERATIONS ".");
 }
 
-/* check_keys refuses keys that a step's operation does not have. */
+/* check_keys refuses keys that a step's operation does not have, where they are not to be ignored. */
 static void
 check_keys(const JsonbValue *object, const step_operation *operation, int number)
 {
@@ -390,11 +391,12 @@ check_keys(const JsonbValue *object, const step_operation *operation, int number
 	JsonbValue key;
 	JsonbValue value;
 
+	if (operation->is_patch)
+		return;
 	f6_jsonb_object_begin(&walk, object);
 	while (f6_jsonb_object_next(&walk, &key, &value))
 	{
 		if (is_text(&key, "op") || is_text(&key, "path") || is_text(&key, "optional") ||
-			(operation->has_from && is_text(&key, "from")) ||
 			(operation->has_value && is_text(&key, "value")) ||
 			(operation->has_name && is_text(&key, "to")))
 			continue;

@@ -1,7 +1,7 @@
 -- Versions of event types: upcasters, what they do to data, which version readers see, and deprecation.
 
 begin;
-select plan(220);
+select plan(221);
 
 set local timezone = 'UTC';
 create schema versions;
@@ -82,6 +82,7 @@ $$;
 
 create temp table patch_case (data jsonb, steps jsonb, result jsonb, description text, number serial);
 insert into patch_case (data, steps, result, description) values
+    ('{"x": "1"}', '[{"op": "add", "path": "/y", "value": "2", "from": 1, "xyz": 123}, {"op": "remove", "path": "/x", "value": 3}]', '{"y": "2"}', 'other keys of RFC 6902''s operations are ignored'),
     -- add
     ('{"x": "1"}', '[{"op": "add", "path": "/y", "value": "2"}]', '{"x": "1", "y": "2"}', 'add: a member'),
     ('{"x": "1"}', '[{"op": "add", "path": "/x", "value": [2]}]', '{"x": [2]}', 'add: a member that exists is replaced'),
@@ -185,8 +186,8 @@ select is(refused(steps), '22023: step ' || number || ' of the upcaster is not v
         (1, '[{"op": "add", "path": 1, "value": 1}]', 'Its "path" is not a string.'),
         (1, '[{"op": "add", "path": "a", "value": 1}]', 'Its "path" is not a JSON Pointer: "a".'),
         (1, '[{"op": "add", "path": "/~2", "value": 1}]', 'Its "path" is not a JSON Pointer: "/~2".'),
-        (1, '[{"op": "add", "path": "/a", "value": 1, "from": "/b"}]', '"add" has no key "from".'),
-        (1, '[{"op": "remove", "path": "/a", "value": 1}]', '"remove" has no key "value".'),
+        (1, '[{"op": "default", "path": "/a", "value": 1, "from": "/b"}]', '"default" has no key "from".'),
+        (1, '[{"op": "rename", "path": "/a", "to": "b", "value": 1}]', '"rename" has no key "value".'),
         (1, '[{"op": "remove", "path": ""}]', 'Its "path" is the whole document.'),
         (1, '[{"op": "move", "path": "/a"}]', 'It has no "from".'),
         (1, '[{"op": "move", "from": "/a", "path": "/a/b"}]', 'What is at "/a" can''t be moved into itself.'),
