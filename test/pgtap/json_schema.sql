@@ -133,7 +133,7 @@ begin
     execute query;
     return false;
 exception when query_canceled then
-    return clock_timestamp() - start < '2 s';
+    return clock_timestamp() - start < '5 s';
 end $$;
 
 set statement_timeout = 200;
@@ -148,7 +148,7 @@ select ok(pg_temp.is_cancelled($$ select f6_validate('{"pattern": "a*[bc]"}', to
 select format('select ok(pg_temp.is_cancelled(%L), %L)',
         format('select f6_validate(%L, to_jsonb(repeat(%L, 200000)))', jsonb_build_object('pattern', pattern), 'a'),
         'so can a search each of whose steps runs through the text: ' || pattern)
-    from unnest(array['^\w*\W*[^;]*;', '^(?:a(?=[^b]*$))*?[xy]', '^(?:(?=a{60000})a)*?[xy]', '^(a{60000})(?:(?=\1)a)*?[xy]']) as pattern \gexec
+    from unnest(array['^\w*\W*[^;]*;', '^(?:a(?=[^b]*$))*?[xy]', '^(?:(?=a{60000})a)*?[xy]']) as pattern \gexec
 reset statement_timeout;
 
 create temporary table deep as select
