@@ -6,15 +6,15 @@ MODULE_big = f6
 
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
-	guc relation registry jsonb_walk json_tree uuid uuid_array iso_time uri \
+	guc relation registry index_plan table_writer jsonb_walk json_tree uuid uuid_array iso_time uri \
 	format format_time format_text format_uri format_address format_mail format_host format_idna \
 	metaschema schema_document schema_dialect schema_resource schema_regex schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \
 	schema_failure schema_content schema_assert schema_validate schema_cache \
-	upcast_steps upcast_chain upcast_function event_type event_type_trigger zone guard \
-	event_basis event event_json event_link event_trigger append validate \
+	upcast_steps upcast_chain upcast_function event_type event_type_trigger zone guard marker horizon lock \
+	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
-	fold asof \
+	fold asof read \
 	init
 
 # The schemas of JSON Schema itself, by the paths of their URIs; the text is in src/metaschema/.
@@ -27,13 +27,13 @@ METASCHEMAS = \
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
-	schema zone schema_document event_type event upcaster append validate asof access
+	schema zone schema_document event_type event horizon upcaster append validate asof read access
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the
 # same name.)  What test/pgtap and test/t hold is found by test/run.
 REGRESS = errors json_schema
-ISOLATION = append-same-id append-order register-type register-upcaster
+ISOLATION = append-same-id append-order condition horizon register-type register-upcaster
 
 OBJS = $(SOURCES:%=src/%.o)
 DATA_built = sql/f6--$(EXTVERSION).sql

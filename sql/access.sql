@@ -1,7 +1,7 @@
 -- Who may do what, and what a dump takes along.
 
 grant select on f6.event, f6.event_object, f6.event_link to f6_reader;
-grant select on f6.schema, f6.event_type, f6.event_type_deprecation, f6.upcaster, f6.zone
+grant select on f6.schema, f6.event_type, f6.event_type_deprecation, f6.upcaster, f6.zone, f6.in_flight
     to f6_reader, f6_writer, f6_importer, f6_admin;
 
 grant insert (zone_id, id, occurred_at, object_ids, event_type, event_version, event_kind, event_source_id,

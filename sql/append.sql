@@ -16,17 +16,21 @@ create function @extschema@.f6_append(
     metadata jsonb default null,
     id uuid default null,
     zone_id integer default null,
-    created_at timestamptz default null
+    created_at timestamptz default null,
+    after bigint default null,
+    unless jsonb default null
 ) returns f6.appended
     language c as 'MODULE_PATHNAME', 'f6_append_event';
 comment on function @extschema@.f6_append(
-    text, uuid[], jsonb, text, f6.event_kind, timestamptz, uuid[], uuid, text, jsonb, uuid, integer, timestamptz) is
-    'appends one event and returns its id, position and formal time';
+    text, uuid[], jsonb, text, f6.event_kind, timestamptz, uuid[], uuid, text, jsonb, uuid, integer, timestamptz,
+    bigint, jsonb) is
+    'appends one event, on the condition that nothing relevant was appended before, and returns its id, position and formal time';
 
-create function @extschema@.f6_append(events jsonb) returns setof f6.appended
+create function @extschema@.f6_append(events jsonb, after bigint default null, unless jsonb default null)
+    returns setof f6.appended
     language c as 'MODULE_PATHNAME', 'f6_append_events';
-comment on function @extschema@.f6_append(jsonb) is
-    'appends a batch of events, all or none, given as an array of objects with the column names as keys';
+comment on function @extschema@.f6_append(jsonb, bigint, jsonb) is
+    'appends a batch of events, all or none and on a condition, given as an array of objects with the column names as keys';
 
 create function @extschema@.f6_object_id(kind text, key text) returns uuid
     language c immutable strict parallel safe as 'MODULE_PATHNAME', 'f6_object_id';

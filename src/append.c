@@ -13,6 +13,7 @@
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -23,11 +24,14 @@
 
 #include "f6.h"
 #include "append.h"
+#include "condition.h"
 #include "errors.h"
 #include "event.h"
 #include "event_json.h"
+#include "event_write.h"
 #include "relation.h"
 #include "uuid.h"
+#include "uuid_array.h"
 
 F6_FUNCTION(f6_append_event);
 F6_FUNCTION(f6_append_events);
@@ -59,6 +63,26 @@ typedef struct append_batch
 } append_batch;
 
 static append_batch *current_batch = NULL;
+
+/* Which argument of f6_append's first form comes after the event's columns. */
+#define ARGUMENT_AFTER 13
+
+/* An append that is under way. */
+typedef struct append
+{
+	Relation event;
+	int count;
+	f6_event_row *given; /* as the caller gave them, and each with an id */
+	f6_condition condition;
+
+	/* completed copies of the rows, and what is to become of each */
+	f6_event_row *rows;
+	f6_event_state *states;
+	f6_batch batch;
+	MemoryContext per_row;
+
+	appended_event *result;
+} append;
 
 /* The columns that any writer may fill; importers fill created_at as well. */
 #define WRITER_COLUMNS \
@@ -234,6 +258,38 @@ enter_batch(const f6_event_row *rows, int count)
 	current_batch = batch;
 }
 
+/* rows_objects returns the objects that rows name, each once. */
+static const f6_uuids *
+rows_objects(const f6_event_row *rows, int count)
+{
+	f6_uuids *objects = palloc0(sizeof(f6_uuids));
+	List *named = NIL;
+	ListCell *cell;
+	int total = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		f6_uuids *ids = palloc(sizeof(f6_uuids));
+
+		if (!f6_event_has(&rows[i], F6_EVENT_OBJECT_IDS))
+			continue;
+		f6_uuids_read(f6_event_value(&rows[i], F6_EVENT_OBJECT_IDS), "object_ids", ids);
+		named = lappend(named, ids);
+		total += ids->count;
+	}
+	objects->ids = palloc_extended(sizeof(pg_uuid_t) * Max(total, 1), MCXT_ALLOC_HUGE);
+	foreach (cell, named)
+	{
+		const f6_uuids *ids = lfirst(cell);
+
+		memcpy(objects->ids + objects->count, ids->ids, sizeof(pg_uuid_t) * ids->count);
+		objects->count += ids->count;
+	}
+	qsort(objects->ids, objects->count, sizeof(pg_uuid_t), f6_uuid_compare);
+	objects->count = qunique(objects->ids, objects->count, sizeof(pg_uuid_t), f6_uuid_compare);
+	return objects;
+}
+
 /* run_insert inserts the rows, inside an SPI connection. */
 static void
 run_insert(Relation event, f6_event_row *rows, int count, bool with_created_at)
@@ -247,33 +303,173 @@ run_insert(Relation event, f6_event_row *rows, int count, bool with_created_at)
 						errmsg("could not append: %s", SPI_result_code_string(SPI_result))));
 }
 
-/* insert_events appends the rows and returns what became of each, in their order. */
-static appended_event *
-insert_events(Relation event, f6_event_row *rows, int count)
+/* append_locks collects the locks that appending rows needs, under the condition, as far as their objects are known. */
+static void
+append_locks(const append *append, const f6_event_row *rows, bool with_ids, f6_locks *locks)
 {
-	appended_event *result =
-		palloc_extended(sizeof(appended_event) * Max(count, 1), MCXT_ALLOC_HUGE);
-	bool with_created_at = has_created_at(rows, count);
+	const f6_condition *condition = &append->condition;
+
+	f6_locks_begin(locks);
+	for (int i = 0; i < append->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		f6_event_locks(&rows[i], with_ids, locks);
+	}
+	if (condition->query != NULL)
+		f6_query_locks(condition->query, locks);
+	else if (condition->is_given)
+		f6_query_locks(f6_query_of_objects(rows_objects(rows, append->count)), locks);
+}
+
+/* complete_row completes a copy of one row, in the caller's memory context. */
+static void
+complete_row(append *append, int number)
+{
+	append_batch at = { .count = append->count, .next = number + 1 };
+	ErrorContextCallback place = { error_context_stack, report_place, &at };
+	MemoryContext caller = MemoryContextSwitchTo(append->per_row);
+	f6_event_row *row = &append->rows[number];
+
+	error_context_stack = &place;
+	*row = append->given[number];
+	append->states[number] = f6_event_complete(append->event, &append->batch, row);
+	error_context_stack = place.previous;
+	MemoryContextSwitchTo(caller);
+	f6_event_keep(append->event, row, &append->given[number]);
+	MemoryContextReset(append->per_row);
+}
+
+/* complete_rows completes copies of all rows, and tells whether any of them is new to the log. */
+static bool
+complete_rows(append *append)
+{
+	bool any_new = false;
+
+	append->rows = palloc_extended(sizeof(f6_event_row) * append->count, MCXT_ALLOC_HUGE);
+	append->states = palloc_extended(sizeof(f6_event_state) * append->count, MCXT_ALLOC_HUGE);
+	append->per_row =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 event", ALLOCSET_DEFAULT_SIZES);
+	f6_batch_begin(&append->batch, append->rows, append->count);
+	for (int i = 0; i < append->count; i++)
+	{
+		complete_row(append, i);
+		any_new = any_new || append->states[i] == F6_EVENT_NEW;
+		f6_batch_add(&append->batch);
+	}
+	MemoryContextDelete(append->per_row);
+	return any_new;
+}
+
+/* lacks_objects tells whether any row leaves it open which objects it names, as corrections and validations may. */
+static bool
+lacks_objects(const append *append)
+{
+	for (int i = 0; i < append->count; i++)
+	{
+		if (!f6_event_has(&append->given[i], F6_EVENT_OBJECT_IDS))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * check_append completes the events and checks the condition, under their locks.  A repetition of what the log holds already
+ * needs no condition: it is what has changed the log.
+ */
+static void
+check_append(append *append)
+{
+	const f6_condition *condition = &append->condition;
+	f6_locks locks;
+
+	if (!complete_rows(append))
+		return;
+	if (lacks_objects(append))
+	{
+		append_locks(append, append->rows, false, &locks);
+		f6_locks_take(&locks);
+	}
+	if (condition->is_given)
+		f6_condition_check(append->event, condition,
+						   condition->query != NULL
+							   ? condition->query
+							   : f6_query_of_objects(rows_objects(append->rows, append->count)));
+}
+
+/* write_events appends the events directly. */
+static void
+write_events(append *append, f6_event_writer *writer)
+{
+	TimestampTz newest = DT_NOBEGIN;
+
+	for (int i = 0; i < append->count; i++)
+	{
+		f6_event_row *row = &append->rows[i];
+		appended_event *result = &append->result[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (append->states[i] == F6_EVENT_REPEATED)
+		{
+			*result =
+				append->result[f6_batch_find(&append->batch, f6_event_value(row, F6_EVENT_ID))];
+			continue;
+		}
+		if (append->states[i] == F6_EVENT_NEW)
+		{
+			f6_event_place(append->event, row, &newest);
+			f6_event_writer_put(writer, row);
+		}
+		result->id = f6_event_value(row, F6_EVENT_ID);
+		result->position = DatumGetInt64(f6_event_value(row, F6_EVENT_POSITION_COLUMN));
+		result->created_at = DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT));
+	}
+	f6_event_writer_end(writer);
+}
+
+/* insert_events appends the events by a statement; what it says of them is in their order. */
+static void
+insert_events(append *append, bool with_created_at)
+{
 	uint64 next = 0;
 
-	if (count == 0)
-		return result;
-	give_ids(rows, count);
-
 	SPI_connect();
-	run_insert(event, rows, count, with_created_at);
+	run_insert(append->event, append->given, append->count, with_created_at);
 	/* The insert returns the new events in their order, and none for those that the log held. */
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < append->count; i++)
 	{
-		Datum id = f6_event_value(&rows[i], F6_EVENT_ID);
+		Datum id = f6_event_value(&append->given[i], F6_EVENT_ID);
 
-		if (inserted_event(next, id, &result[i]))
+		if (inserted_event(next, id, &append->result[i]))
 			next++;
 		else
-			result[i] = find_appended(event, &rows[i]);
+			append->result[i] = find_appended(append->event, &append->given[i]);
 	}
 	SPI_finish();
-	return result;
+}
+
+/* append_events appends the events, all or none, and notes what became of each, in their order. */
+static void
+append_events(append *append)
+{
+	bool with_created_at = has_created_at(append->given, append->count);
+	f6_event_writer *writer = NULL;
+	f6_locks locks;
+
+	append->result =
+		palloc_extended(sizeof(appended_event) * Max(append->count, 1), MCXT_ALLOC_HUGE);
+	if (append->count == 0)
+		return;
+	if (!with_created_at)
+		writer = f6_event_writer_begin(append->event);
+	append_locks(append, append->given, true, &locks);
+	f6_locks_take(&locks);
+	give_ids(append->given, append->count);
+	if (writer != NULL || append->condition.is_given)
+		check_append(append);
+	if (writer != NULL)
+		write_events(append, writer);
+	else
+		insert_events(append, with_created_at);
 }
 
 /* result_row makes a row of f6.appended. */
@@ -317,39 +513,40 @@ argument_row(FunctionCallInfo fcinfo, f6_event_row *row)
 Datum
 f6_append_event(PG_FUNCTION_ARGS)
 {
-	Relation event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
+	append append = { .count = 1 };
 	TupleDesc descriptor;
 	f6_event_row row;
-	appended_event *result;
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("f6_append returns a row of f6.appended")));
+	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
+	append.given = &row;
 	argument_row(fcinfo, &row);
-	result = insert_events(event, &row, 1);
-	table_close(event, NoLock);
-	PG_RETURN_DATUM(HeapTupleGetDatum(result_row(BlessTupleDesc(descriptor), result)));
+	f6_condition_read(&append.condition, &fcinfo->args[ARGUMENT_AFTER],
+					  &fcinfo->args[ARGUMENT_AFTER + 1]);
+	append_events(&append);
+	table_close(append.event, NoLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(result_row(BlessTupleDesc(descriptor), append.result)));
 }
 
 /* f6_append(events) appends a batch of events, all or none, and returns what became of each, in their order. */
 Datum
 f6_append_events(PG_FUNCTION_ARGS)
 {
-	Relation event;
 	ReturnSetInfo *returned = (ReturnSetInfo *) fcinfo->resultinfo;
-	f6_event_row *rows;
-	appended_event *result;
-	int count;
+	append append = { 0 };
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("events must not be NULL"),
 						errhint("An empty array appends nothing: '[]'.")));
-	event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
-	rows = f6_events_from_json(event, PG_GETARG_JSONB_P(0), &count);
-	result = insert_events(event, rows, count);
-	for (int i = 0; i < count; i++)
-		tuplestore_puttuple(returned->setResult, result_row(returned->setDesc, &result[i]));
-	table_close(event, NoLock);
+	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
+	f6_condition_read(&append.condition, &fcinfo->args[1], &fcinfo->args[2]);
+	append.given = f6_events_from_json(append.event, PG_GETARG_JSONB_P(0), &append.count);
+	append_events(&append);
+	for (int i = 0; i < append.count; i++)
+		tuplestore_puttuple(returned->setResult, result_row(returned->setDesc, &append.result[i]));
+	table_close(append.event, NoLock);
 	return (Datum) 0;
 }

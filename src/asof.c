@@ -21,10 +21,7 @@
 #include "nodes/params.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/plancache.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -33,6 +30,7 @@
 #include "errors.h"
 #include "event_type.h"
 #include "fold.h"
+#include "index_plan.h"
 #include "jsonb_walk.h"
 #include "relation.h"
 #include "uuid_array.h"
@@ -54,6 +52,11 @@ F6_FUNCTION(f6_state_asof);
 	" where o.object_id operator(pg_catalog.=) $1 and e.created_at operator(pg_catalog.<=) $2" \
 	" order by o.\"position\" desc"
 
+#define HISTORY_OF_POSITIONS \
+	"select " HISTORY_COLUMNS " from f6.event as e" \
+	" where e.\"position\" operator(pg_catalog.=) any ($1)" \
+	" and e.created_at operator(pg_catalog.<=) $2 order by e.\"position\" desc"
+
 #define HISTORY_QUERY "select " HISTORY_COLUMNS HISTORY_FROM("r.*")
 #define HISTORY_QUERY_WITH_ROW \
 	"select " HISTORY_COLUMNS ", e.f6_row" HISTORY_FROM("r.*, r as f6_row")
@@ -71,15 +74,6 @@ enum history_column
 	HISTORY_DATA,
 	HISTORY_ROW
 };
-
-/* A query, with its plan and what that was made for. */
-typedef struct history_query
-{
-	const char *text;
-	SPIPlanPtr plan;
-	Oid user;
-	char *search_path;
-} history_query;
 
 /* Claims that a resolution has room for at first. */
 #define INITIAL_CLAIMS 64
@@ -510,74 +504,23 @@ end_history(DestReceiver *self)
 	(void) self;
 }
 
-/* is_planned tells whether a query has a plan that is still good, for this user and search_path. */
-static bool
-is_planned(const history_query *query)
-{
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(query->plan));
-
-	return source->is_valid && source->gplan != NULL && source->gplan->is_valid &&
-		   query->user == GetUserId() && strcmp(query->search_path, namespace_search_path) == 0;
-}
-
-/* prepare_query makes a query ready to be planned, for the backend's life. */
-static void
-prepare_query(history_query *query)
-{
-	Oid types[] = { UUIDOID, TIMESTAMPTZOID };
-	SPIPlanPtr plan =
-		SPI_prepare_cursor(query->text, lengthof(types), types, CURSOR_OPT_GENERIC_PLAN);
-
-	if (plan == NULL)
-		elog(ERROR, "could not prepare the query of a history: %s",
-			 SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(plan) != 0)
-		elog(ERROR, "could not keep the plan of a history");
-	query->plan = plan;
-}
-
-/*
- * plan_query plans a query by the indexes: an object's links, and an event for each.
- *
- * Left to its estimates the planner would now and then prefer to read the whole log: while that is small, and the plan is kept
- * when it has grown; or where a few objects have most of the events.
- */
-static void
-plan_query(history_query *query)
-{
-	static const char *const forgone[] = { "enable_seqscan", "enable_bitmapscan", "enable_hashjoin",
-										   "enable_mergejoin", "jit" };
-	int level = NewGUCNestLevel();
-	CachedPlan *planned;
-
-	for (int i = 0; i < (int) lengthof(forgone); i++)
-		set_config_option(forgone[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-						  false);
-	planned = SPI_plan_get_cached_plan(query->plan);
-	if (planned != NULL)
-		ReleaseCachedPlan(planned, CurrentResourceOwner);
-	AtEOXact_GUC(true, level);
-
-	if (query->search_path != NULL)
-		pfree(query->search_path);
-	query->search_path = NULL;
-	query->search_path = MemoryContextStrdup(TopMemoryContext, namespace_search_path);
-	query->user = GetUserId();
-}
-
 /* history_plan returns the plan that reads a history. */
 static SPIPlanPtr
-history_plan(bool with_row)
+history_plan(const f6_question *question)
 {
-	static history_query queries[] = { { HISTORY_QUERY, NULL, InvalidOid, NULL },
-									   { HISTORY_QUERY_WITH_ROW, NULL, InvalidOid, NULL } };
-	history_query *query = &queries[with_row ? 1 : 0];
+	static f6_index_plan plans[] = {
+		{ .text = HISTORY_QUERY, .parameter_count = 2, .types = { UUIDOID, TIMESTAMPTZOID } },
+		{ .text = HISTORY_QUERY_WITH_ROW,
+		  .parameter_count = 2,
+		  .types = { UUIDOID, TIMESTAMPTZOID } },
+		{ .text = HISTORY_OF_POSITIONS,
+		  .parameter_count = 2,
+		  .types = { INT8ARRAYOID, TIMESTAMPTZOID } }
+	};
 
-	if (query->plan == NULL)
-		prepare_query(query);
-	if (query->search_path == NULL || !is_planned(query))
-		plan_query(query);
-	return query->plan;
+	if (question->positions != (Datum) 0)
+		return f6_index_plan_ready(&plans[2]);
+	return f6_index_plan_ready(&plans[question->with_row ? 1 : 0]);
 }
 
 /* history_parameter sets a parameter of the query. */
@@ -603,11 +546,14 @@ read_history(const f6_question *question, DestReceiver *receiver)
 		elog(ERROR, "could not connect to SPI");
 
 	options.params = makeParamList(2);
-	history_parameter(options.params, 0, UUIDOID, UUIDPGetDatum(&question->object_id));
+	if (question->positions != (Datum) 0)
+		history_parameter(options.params, 0, INT8ARRAYOID, question->positions);
+	else
+		history_parameter(options.params, 0, UUIDOID, UUIDPGetDatum(&question->object_id));
 	history_parameter(options.params, 1, TIMESTAMPTZOID, TimestampTzGetDatum(question->known_at));
 	options.read_only = true;
 	options.dest = receiver;
-	result = SPI_execute_plan_extended(history_plan(question->with_row), &options);
+	result = SPI_execute_plan_extended(history_plan(question), &options);
 	if (result < 0)
 		elog(ERROR, "could not read a history: %s", SPI_result_code_string(result));
 
@@ -794,14 +740,39 @@ fold_claims(const f6_question *question, const f6_claims *claims)
 	return fold;
 }
 
+/* state_of returns the state that answers a question, in the current memory context; NULL where nothing is known. */
+static Jsonb *
+state_of(const f6_question *question)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext working = AllocSetContextCreate(caller, "f6 state", ALLOCSET_DEFAULT_SIZES);
+	f6_fold *fold;
+	Jsonb *state;
+
+	MemoryContextSwitchTo(working);
+	fold = fold_claims(question, f6_claims_asof(question));
+	MemoryContextSwitchTo(caller);
+	state = f6_fold_result(fold);
+	MemoryContextDelete(working);
+	return state;
+}
+
+/* f6_state_of_events returns the state that the events at some positions make, NULL where there are none. */
+Jsonb *
+f6_state_of_events(Datum positions)
+{
+	f6_question question = {
+		.valid_at = DT_NOEND, .known_at = DT_NOEND, .with_data = true, .positions = positions
+	};
+
+	return state_of(&question);
+}
+
 /* f6_state_asof(object_id, valid_at, known_at, projection, legal, versions) returns the object's state, NULL where nothing is known. */
 Datum
 f6_state_asof(PG_FUNCTION_ARGS)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext working;
 	f6_question question;
-	f6_fold *fold;
 	Jsonb *state;
 
 	if (PG_ARGISNULL(0))
@@ -814,13 +785,7 @@ f6_state_asof(PG_FUNCTION_ARGS)
 				 errmsg("projection \"%s\" does not exist", text_to_cstring(PG_GETARG_TEXT_PP(3))),
 				 errhint("Leave it out to merge the data of the events.")));
 
-	working = AllocSetContextCreate(caller, "f6 state", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(working);
-	fold = fold_claims(&question, f6_claims_asof(&question));
-	MemoryContextSwitchTo(caller);
-	state = f6_fold_result(fold);
-	MemoryContextDelete(working);
-
+	state = state_of(&question);
 	if (state == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(state);

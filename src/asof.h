@@ -16,6 +16,8 @@
 typedef struct f6_question
 {
 	pg_uuid_t object_id;
+	Datum
+		positions; /* an array: of the events at these positions instead of an object's; 0: none */
 	TimestampTz valid_at; /* material time */
 	TimestampTz known_at; /* formal time */
 	bool legal;			  /* only what has legal force? */
@@ -46,5 +48,6 @@ typedef struct f6_claims
 
 extern f6_claims *f6_claims_asof(const f6_question *question);
 extern f6_upcast *f6_claims_upcast(const f6_question *question, const f6_event_type *type);
+extern Jsonb *f6_state_of_events(Datum positions);
 
 #endif /* F6_ASOF_H */

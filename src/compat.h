@@ -32,6 +32,31 @@
 #define F6_SERVER_HAS_UUIDV7
 #endif
 
+/* Whether this transaction holds a lock in exactly this mode; from 17 the server is told that. */
+#if PG_VERSION_NUM >= 170000
+#define f6_lock_is_held(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define f6_lock_is_held(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
+/* From 18 an index scan can count what it costs. */
+#if PG_VERSION_NUM >= 180000
+#define f6_index_beginscan(table, index, snapshot, keys) \
+	index_beginscan(table, index, snapshot, NULL, keys, 0)
+#else
+#define f6_index_beginscan(table, index, snapshot, keys) \
+	index_beginscan(table, index, snapshot, keys, 0)
+#endif
+
+/* Writes the index entries of a row; from 16 some indexes may be left out. */
+#if PG_VERSION_NUM >= 160000
+#define f6_insert_index_tuples(result, row, estate) \
+	ExecInsertIndexTuples(result, row, estate, false, false, NULL, NIL, false)
+#else
+#define f6_insert_index_tuples(result, row, estate) \
+	ExecInsertIndexTuples(result, row, estate, false, false, NULL, NIL)
+#endif
+
 /* Declares and registers a function that SQL calls. */
 #define F6_FUNCTION(name) \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \

@@ -25,6 +25,8 @@
 #define F6_ERR_NO_FUNCTION ERRCODE_UNDEFINED_FUNCTION
 /* 42P17: an upcaster's function that does not do for one */
 #define F6_ERR_BAD_FUNCTION ERRCODE_INVALID_OBJECT_DEFINITION
+/* 40001: what was decided on has changed; it may be tried again */
+#define F6_ERR_CONDITION ERRCODE_T_R_SERIALIZATION_FAILURE
 /* 22023: an argument that makes no sense */
 #define F6_ERR_BAD_ARGUMENT ERRCODE_INVALID_PARAMETER_VALUE
 /* 22004: an argument that must not be NULL */
@@ -35,6 +37,8 @@
 #define F6_ERR_NO_PRIVILEGE ERRCODE_INSUFFICIENT_PRIVILEGE
 /* 0A000: JSON Schema in a vocabulary or dialect that the validator does not know */
 #define F6_ERR_UNSUPPORTED ERRCODE_FEATURE_NOT_SUPPORTED
+/* 53000: more appending transactions at a time than f6 takes */
+#define F6_ERR_TOO_MANY ERRCODE_INSUFFICIENT_RESOURCES
 /* 54000: more than f6 takes */
 #define F6_ERR_TOO_DEEP ERRCODE_PROGRAM_LIMIT_EXCEEDED
 

@@ -11,7 +11,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -30,58 +29,14 @@
 #include "event.h"
 #include "event_basis.h"
 #include "event_type.h"
+#include "horizon.h"
 #include "jsonb_walk.h"
 #include "schema_validate.h"
 #include "uuid.h"
+#include "uuid_array.h"
 #include "zone.h"
 
 #define F6_IMPORTER_ROLE "f6_importer"
-
-/* f6_event_deform reads the columns of a row of f6.event. */
-void
-f6_event_deform(Relation event, HeapTuple tuple, f6_event_row *row)
-{
-	TupleDesc descriptor = RelationGetDescr(event);
-	Datum *values = palloc(sizeof(Datum) * descriptor->natts);
-	bool *nulls = palloc(sizeof(bool) * descriptor->natts);
-
-	heap_deform_tuple(tuple, descriptor, values, nulls);
-	memcpy(row->values, values, sizeof(row->values));
-	memcpy(row->nulls, nulls, sizeof(row->nulls));
-}
-
-/* f6_event_form makes a row of f6.event; columns that are not f6's come from another one, or are NULL. */
-HeapTuple
-f6_event_form(Relation event, HeapTuple other_columns, const f6_event_row *row)
-{
-	TupleDesc descriptor = RelationGetDescr(event);
-	Datum *values = palloc0(sizeof(Datum) * descriptor->natts);
-	bool *nulls = palloc(sizeof(bool) * descriptor->natts);
-
-	memset(nulls, true, sizeof(bool) * descriptor->natts);
-	if (other_columns != NULL)
-		heap_deform_tuple(other_columns, descriptor, values, nulls);
-	memcpy(values, row->values, sizeof(row->values));
-	memcpy(nulls, row->nulls, sizeof(row->nulls));
-	return heap_form_tuple(descriptor, values, nulls);
-}
-
-/* f6_event_refuse_generated raises the error for a column that only f6 fills. */
-void
-f6_event_refuse_generated(const char *column)
-{
-	ereport(ERROR, (errcode(F6_ERR_GENERATED_COLUMN),
-					errmsg("cannot insert a value into column \"%s\" of f6.event", column),
-					errdetail("f6 fills it."), errhint("Leave the column out.")));
-}
-
-/* f6_event_is_generated tells whether a column is one that only f6 fills. */
-bool
-f6_event_is_generated(int column)
-{
-	return column == F6_EVENT_POSITION_COLUMN || column == F6_EVENT_APPENDED_BY ||
-		   column == F6_EVENT_CLIENT_ADDR || column == F6_EVENT_APPLICATION_NAME;
-}
 
 /* check_generated refuses a row with a value in a column that only f6 fills. */
 static void
@@ -109,22 +64,48 @@ f6_event_check_importer(void)
 								"something happened, set occurred_at.")));
 }
 
+/* read_next reads the next row of a scan, copied into the current memory context, and tells whether there is one. */
+static bool
+read_next(Relation event, SysScanDesc scan, f6_event_row *row)
+{
+	HeapTuple tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+		f6_event_deform(event, heap_copytuple(tuple), row);
+	return HeapTupleIsValid(tuple);
+}
+
 /* f6_event_find reads the event with that id, copied into the current memory context, and tells whether there is one. */
 bool
 f6_event_find(Relation event, Datum id, f6_event_row *row)
 {
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple tuple;
+	bool found;
 
 	ScanKeyInit(&key, F6_EVENT_ID, BTEqualStrategyNumber, F_UUID_EQ, id);
 	scan =
 		systable_beginscan(event, f6_relation_oid(F6_EVENT_ID_INDEX), true, SnapshotSelf, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		f6_event_deform(event, heap_copytuple(tuple), row);
+	found = read_next(event, scan, row);
 	systable_endscan(scan);
-	return HeapTupleIsValid(tuple);
+	return found;
+}
+
+/* f6_event_find_at reads the event at a position, if a snapshot sees one there. */
+bool
+f6_event_find_at(Relation event, int64 position, Snapshot snapshot, f6_event_row *row)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool found;
+
+	ScanKeyInit(&key, F6_EVENT_POSITION_COLUMN, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(position));
+	scan = systable_beginscan(event, f6_relation_oid(F6_EVENT_POSITION_INDEX), true, snapshot, 1,
+							  &key);
+	found = read_next(event, scan, row);
+	systable_endscan(scan);
+	return found;
 }
 
 /* same_value tells whether two rows have the same in a column. */
@@ -236,7 +217,10 @@ refuse_duplicate(Relation event, const f6_event_row *stored, int column)
 	ereport(ERROR,
 			(errcode(F6_ERR_DUPLICATE_ID),
 			 errmsg("an event with this id exists, with other content"),
-			 f6_may_read(event)
+			 !f6_event_has(stored, F6_EVENT_POSITION_COLUMN)
+				 ? errdetail("Event %s, earlier in the batch, differs in column \"%s\".", id,
+							 NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname))
+			 : f6_may_read(event)
 				 ? errdetail("Event %s, at position " INT64_FORMAT ", differs in column \"%s\".",
 							 id, DatumGetInt64(f6_event_value(stored, F6_EVENT_POSITION_COLUMN)),
 							 NameStr(TupleDescAttr(RelationGetDescr(event), column - 1)->attname))
@@ -244,19 +228,28 @@ refuse_duplicate(Relation event, const f6_event_row *stored, int column)
 			 errhint("An append is repeated with the same content, or made with another id.")));
 }
 
-/* find_same reads the event in the log that has the id of a given one, if there is one; other content is an error. */
-static bool
-find_same(Relation event, const f6_event_row *given, f6_event_row *stored)
+/* find_same reads the event in the log, or in a batch, that has the id of a given one; other content is an error. */
+static f6_event_state
+find_same(Relation event, f6_batch *batch, const f6_event_row *given, f6_event_row *stored)
 {
+	f6_event_state state = F6_EVENT_STORED;
+	int earlier;
 	int column;
 
-	if (!f6_event_has(given, F6_EVENT_ID) ||
-		!f6_event_find(event, f6_event_value(given, F6_EVENT_ID), stored))
-		return false;
+	if (!f6_event_has(given, F6_EVENT_ID))
+		return F6_EVENT_NEW;
+	earlier = f6_batch_find(batch, f6_event_value(given, F6_EVENT_ID));
+	if (earlier >= 0)
+	{
+		*stored = batch->rows[earlier];
+		state = F6_EVENT_REPEATED;
+	}
+	else if (!f6_event_find(event, f6_event_value(given, F6_EVENT_ID), stored))
+		return F6_EVENT_NEW;
 	column = first_difference(event, given, stored);
 	if (column != 0)
 		refuse_duplicate(event, stored, column);
-	return true;
+	return state;
 }
 
 /* f6_event_find_same reads the event in the log that a given one repeats, if there is one; other content is an error. */
@@ -266,7 +259,7 @@ f6_event_find_same(Relation event, const f6_event_row *given, f6_event_row *stor
 	f6_event_row completed = *given;
 
 	(void) complete_content(&completed);
-	return find_same(event, &completed, stored);
+	return find_same(event, NULL, &completed, stored) == F6_EVENT_STORED;
 }
 
 /* complete_zone puts an event into the session's zone, or checks that the zone it names exists. */
@@ -359,7 +352,7 @@ add_unseen(List *events, HTAB *seen, const f6_basis *basis)
  * however many ways lead to it.
  */
 static void
-check_restatement(Relation event, const f6_basis *basis, const char *checked_type,
+check_restatement(Relation event, f6_batch *batch, const f6_basis *basis, const char *checked_type,
 				  const JsonbValue *data)
 {
 	HASHCTL control = { .keysize = UUID_LEN, .entrysize = UUID_LEN, .hcxt = CurrentMemoryContext };
@@ -378,7 +371,7 @@ check_restatement(Relation event, const f6_basis *basis, const char *checked_typ
 		if (DatumGetObjectId(f6_event_value(target, F6_EVENT_EVENT_KIND)) ==
 			f6_event_kind_oid(F6_CORRECTION))
 		{
-			f6_basis_read(event, target, &deeper);
+			f6_basis_read(event, batch, target, &deeper);
 			restated = add_unseen(restated, seen, &deeper);
 		}
 	}
@@ -387,7 +380,8 @@ check_restatement(Relation event, const f6_basis *basis, const char *checked_typ
 
 /* check_data checks an event's content against its type, and that of a correction against what it restates. */
 static void
-check_data(Relation event, const f6_event_row *row, f6_event_kind kind, const f6_basis *basis)
+check_data(Relation event, f6_batch *batch, const f6_event_row *row, f6_event_kind kind,
+		   const f6_basis *basis)
 {
 	char *type = event_text(row, F6_EVENT_EVENT_TYPE);
 	char *version = event_text(row, F6_EVENT_EVENT_VERSION);
@@ -402,7 +396,7 @@ check_data(Relation event, const f6_event_row *row, f6_event_kind kind, const f6
 	}
 	check_content(type, version, &data);
 	if (kind == F6_CORRECTION)
-		check_restatement(event, basis, type, &data);
+		check_restatement(event, batch, basis, type, &data);
 }
 
 /* newest_created_at returns when the newest event was recorded, of one zone or of all (0); false when there is none. */
@@ -461,26 +455,17 @@ check_created_at(Relation event, const f6_event_row *row, TimestampTz created_at
  * has been set back.  What an importer gives is checked instead.
  */
 static void
-complete_created_at(Relation event, f6_event_row *row)
+complete_created_at(Relation event, f6_event_row *row, TimestampTz *newest)
 {
-	TimestampTz newest = DT_NOBEGIN;
-
 	if (f6_event_has(row, F6_EVENT_CREATED_AT))
 	{
 		check_created_at(event, row, DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT)));
 		return;
 	}
-	(void) newest_created_at(event, 0, &newest);
-	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(Max(GetCurrentTimestamp(), newest)));
-}
-
-/* complete_position gives an event its place in the log, after all that is there. */
-static void
-complete_position(f6_event_row *row)
-{
-	Oid sequence = f6_relation_oid(F6_EVENT_POSITION_SEQUENCE);
-
-	f6_event_set(row, F6_EVENT_POSITION_COLUMN, Int64GetDatum(nextval_internal(sequence, false)));
+	if (*newest == DT_NOBEGIN)
+		(void) newest_created_at(event, 0, newest);
+	*newest = Max(GetCurrentTimestamp(), *newest);
+	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(*newest));
 }
 
 /* restates tells whether an event is a correction that restates others, rather than removing them. */
@@ -551,15 +536,37 @@ complete_provenance(f6_event_row *row)
 		f6_event_set(row, F6_EVENT_APPLICATION_NAME, CStringGetTextDatum(application_name));
 }
 
+/* f6_event_locks adds the locks that appending an event needs, as far as the caller has said what it is. */
+void
+f6_event_locks(const f6_event_row *row, bool with_id, f6_locks *locks)
+{
+	f6_uuids objects = { 0, NULL };
+
+	f6_locks_append(locks);
+	if (f6_event_has(row, F6_EVENT_EVENT_TYPE))
+	{
+		text *type = DatumGetTextPP(f6_event_value(row, F6_EVENT_EVENT_TYPE));
+
+		f6_locks_append_type(locks, VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type));
+	}
+	if (f6_event_has(row, F6_EVENT_OBJECT_IDS))
+		f6_uuids_read(f6_event_value(row, F6_EVENT_OBJECT_IDS), "object_ids", &objects);
+	for (int i = 0; i < objects.count; i++)
+		f6_locks_append_object(locks, &objects.ids[i]);
+	if (with_id && f6_event_has(row, F6_EVENT_ID))
+		f6_locks_append_id(locks, DatumGetUUIDP(f6_event_value(row, F6_EVENT_ID)));
+}
+
 /*
- * f6_event_complete fills and checks an event, and tells whether it is to be inserted: false means that it is in the
- * log already, with the same content.
+ * f6_event_complete fills and checks an event but for its place in the log, and tells what is to become of it.  One that
+ * is stored gets that place.
  */
-bool
-f6_event_complete(Relation event, f6_event_row *row)
+f6_event_state
+f6_event_complete(Relation event, f6_batch *batch, f6_event_row *row)
 {
 	bool imported = f6_event_has(row, F6_EVENT_CREATED_AT);
 	f6_event_row stored;
+	f6_event_state state;
 	f6_event_kind kind;
 	f6_basis basis;
 
@@ -569,24 +576,40 @@ f6_event_complete(Relation event, f6_event_row *row)
 	if (!f6_event_has(row, F6_EVENT_EVENT_TYPE))
 		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("event_type must not be NULL")));
 	kind = complete_content(row);
-	if (find_same(event, row, &stored))
-		return false;
+	state = find_same(event, batch, row, &stored);
+	if (state == F6_EVENT_STORED)
+	{
+		f6_event_set(row, F6_EVENT_POSITION_COLUMN,
+					 f6_event_value(&stored, F6_EVENT_POSITION_COLUMN));
+		f6_event_set(row, F6_EVENT_CREATED_AT, f6_event_value(&stored, F6_EVENT_CREATED_AT));
+	}
+	if (state != F6_EVENT_NEW)
+		return state;
 
 	complete_zone(row);
 	complete_version(row);
 	check_version(row, imported);
-	f6_basis_read(event, row, &basis);
+	f6_basis_read(event, batch, row, &basis);
 	f6_basis_check(kind, &basis);
 	if (kind != F6_CLAIM)
 		f6_basis_complete_objects(event, row, &basis);
 	f6_objects_check(row);
-	check_data(event, row, kind, &basis);
+	check_data(event, batch, row, kind, &basis);
 
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
-	complete_created_at(event, row);
 	complete_occurred_at(row, kind, &basis, imported);
 	complete_provenance(row);
-	complete_position(row);
-	return true;
+	return F6_EVENT_NEW;
+}
+
+/*
+ * f6_event_place gives a complete event its formal time and its place in the log, after all that is there.  The newest formal
+ * time in the log is looked up where the caller does not know it (DT_NOBEGIN), and becomes that of the event.
+ */
+void
+f6_event_place(Relation event, f6_event_row *row, TimestampTz *newest)
+{
+	complete_created_at(event, row, newest);
+	f6_event_set(row, F6_EVENT_POSITION_COLUMN, Int64GetDatum(f6_position_next()));
 }

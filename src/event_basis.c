@@ -18,9 +18,21 @@
 #include "uuid.h"
 #include "uuid_array.h"
 
+/* find_event reads an event of the batch, or of the log, and tells whether there is one. */
+static bool
+find_event(Relation event, f6_batch *batch, const pg_uuid_t *id, f6_event_row *row)
+{
+	int earlier = f6_batch_find(batch, UUIDPGetDatum(id));
+
+	if (earlier < 0)
+		return f6_event_find(event, UUIDPGetDatum(id), row);
+	*row = batch->rows[earlier];
+	return true;
+}
+
 /* f6_basis_read reads the events that a row references; those that do not exist are an error that lists them all. */
 void
-f6_basis_read(Relation event, const f6_event_row *row, f6_basis *basis)
+f6_basis_read(Relation event, f6_batch *batch, const f6_event_row *row, f6_basis *basis)
 {
 	f6_uuids references = { 0, NULL };
 	f6_uuids missing;
@@ -43,7 +55,7 @@ f6_basis_read(Relation event, const f6_event_row *row, f6_basis *basis)
 	for (int i = 0; i < references.count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (f6_event_find(event, UUIDPGetDatum(&references.ids[i]), &basis->events[basis->count]))
+		if (find_event(event, batch, &references.ids[i], &basis->events[basis->count]))
 			basis->count++;
 		else
 			missing.ids[missing.count++] = references.ids[i];

@@ -14,7 +14,8 @@ typedef struct f6_basis
 	f6_event_row *events;
 } f6_basis;
 
-extern void f6_basis_read(Relation event, const f6_event_row *row, f6_basis *basis);
+extern void f6_basis_read(Relation event, f6_batch *batch, const f6_event_row *row,
+						  f6_basis *basis);
 extern void f6_basis_check(f6_event_kind kind, const f6_basis *basis);
 extern void f6_basis_complete_objects(Relation event, f6_event_row *row, const f6_basis *basis);
 extern void f6_objects_check(const f6_event_row *row);

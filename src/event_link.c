@@ -8,80 +8,78 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/rel.h"
 
 #include "f6.h"
 #include "event_link.h"
+#include "table_writer.h"
 #include "uuid_array.h"
 
-/* An open link table. */
-typedef struct link_table
-{
-	Relation relation;
-	ResultRelInfo *result;
-	TupleTableSlot *slot;
-} link_table;
+/* About as much memory as a row of a link table takes. */
+#define LINK_SIZE 64
 
 struct f6_link_writer
 {
-	EState *estate;
-	link_table objects;
-	link_table references;
+	MemoryContext context;
+	Relation object_table;
+	Relation reference_table;
+	f6_table_writer *objects;
+	f6_table_writer *references; /* NULL until there are some */
 };
 
-/* open_table readies a link table for writing. */
-static void
-open_table(EState *estate, const char *name, link_table *table)
+/* has_additions tells whether somebody has added to a table what is to be done for each row. */
+static bool
+has_additions(Relation table)
 {
-	table->relation = table_open(f6_relation_oid(name), RowExclusiveLock);
-	table->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->result, table->relation, 0, NULL, 0);
-	ExecOpenIndices(table->result, false);
-	table->slot =
-		ExecInitExtraTupleSlot(estate, RelationGetDescr(table->relation), &TTSOpsHeapTuple);
+	const TupleConstr *constraints = RelationGetDescr(table)->constr;
+	const TriggerDesc *triggers = table->trigdesc;
+
+	return (constraints != NULL &&
+			(constraints->num_check > 0 || constraints->has_generated_stored)) ||
+		   (triggers != NULL &&
+			(triggers->trig_insert_before_row || triggers->trig_insert_after_row));
 }
 
-/* close_table ends writing to a link table; its lock stays until the transaction ends. */
-static void
-close_table(link_table *table)
+/* begin_table begins to write into a link table. */
+static f6_table_writer *
+begin_table(const char *name, Relation *table)
 {
-	ExecCloseIndices(table->result);
-	table_close(table->relation, NoLock);
+	f6_table_writer *writer;
+
+	*table = table_open(f6_relation_oid(name), RowExclusiveLock);
+	writer = f6_table_writer_begin(*table);
+	if (has_additions(*table) || f6_table_writer_can_defer(writer))
+		f6_table_writer_one_by_one(writer);
+	return writer;
 }
 
 /* write_links adds a row for each id to a link table. */
 static void
-write_links(EState *estate, link_table *table, const f6_event_row *row, const f6_uuids *ids)
+write_links(f6_table_writer *writer, const f6_event_row *row, const f6_uuids *ids)
 {
 	for (int i = 0; i < ids->count; i++)
 	{
-		TupleTableSlot *slot = ExecClearTuple(table->slot);
+		/* The table may have more columns, which are not f6's: they are NULL. */
+		TupleTableSlot *slot = f6_table_writer_row(writer);
 
 		CHECK_FOR_INTERRUPTS();
-		/* The table may have more columns, which are not f6's. */
-		memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 		memset(slot->tts_isnull, false, sizeof(bool) * F6_LINK_COLUMNS);
 		slot->tts_values[F6_LINK_ZONE_ID - 1] = f6_event_value(row, F6_EVENT_ZONE_ID);
 		slot->tts_values[F6_LINK_TARGET - 1] = UUIDPGetDatum(&ids->ids[i]);
 		slot->tts_values[F6_LINK_POSITION - 1] = f6_event_value(row, F6_EVENT_POSITION_COLUMN);
-		ExecStoreVirtualTuple(slot);
-		ExecSimpleRelationInsert(table->result, estate, slot);
-		ResetPerTupleExprContext(estate);
+		f6_table_writer_put(writer, LINK_SIZE);
 	}
 }
 
-/* f6_links_begin readies both link tables for writing. */
+/* f6_links_begin readies the link tables for writing. */
 f6_link_writer *
 f6_links_begin(void)
 {
 	f6_link_writer *writer = palloc0(sizeof(f6_link_writer));
 
-	writer->estate = CreateExecutorState();
-	open_table(writer->estate, F6_EVENT_OBJECT, &writer->objects);
-	open_table(writer->estate, F6_EVENT_LINK, &writer->references);
+	writer->context = CurrentMemoryContext;
+	writer->objects = begin_table(F6_EVENT_OBJECT, &writer->object_table);
 	return writer;
 }
 
@@ -92,21 +90,30 @@ f6_links_write(f6_link_writer *writer, const f6_event_row *row)
 	f6_uuids ids;
 
 	f6_uuids_read(f6_event_value(row, F6_EVENT_OBJECT_IDS), "object_ids", &ids);
-	write_links(writer->estate, &writer->objects, row, &ids);
-	if (f6_event_has(row, F6_EVENT_REFERENCE))
+	write_links(writer->objects, row, &ids);
+	if (!f6_event_has(row, F6_EVENT_REFERENCE))
+		return;
+	if (writer->references == NULL)
 	{
-		f6_uuids_read(f6_event_value(row, F6_EVENT_REFERENCE), "event_reference", &ids);
-		write_links(writer->estate, &writer->references, row, &ids);
+		MemoryContext caller = MemoryContextSwitchTo(writer->context);
+
+		writer->references = begin_table(F6_EVENT_LINK, &writer->reference_table);
+		MemoryContextSwitchTo(caller);
 	}
+	f6_uuids_read(f6_event_value(row, F6_EVENT_REFERENCE), "event_reference", &ids);
+	write_links(writer->references, row, &ids);
 }
 
-/* f6_links_end ends the writing. */
+/* f6_links_end writes what is left, and ends the writing; the tables stay locked until the transaction ends. */
 void
 f6_links_end(f6_link_writer *writer)
 {
-	close_table(&writer->objects);
-	close_table(&writer->references);
-	ExecResetTupleTable(writer->estate->es_tupleTable, false);
-	FreeExecutorState(writer->estate);
+	f6_table_writer_end(writer->objects);
+	table_close(writer->object_table, NoLock);
+	if (writer->references != NULL)
+	{
+		f6_table_writer_end(writer->references);
+		table_close(writer->reference_table, NoLock);
+	}
 	pfree(writer);
 }

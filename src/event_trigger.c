@@ -15,6 +15,7 @@
 #include "errors.h"
 #include "event.h"
 #include "event_link.h"
+#include "horizon.h"
 #include "relation.h"
 
 F6_FUNCTION(f6_event_before_insert);
@@ -53,6 +54,29 @@ check_whole(Relation event)
 				 errhint("Detach it from the partitioned table.")));
 }
 
+/* append_row readies a row for being written, under the locks of an append, and tells whether it is new. */
+static bool
+append_row(Relation event, f6_event_row *row, bool is_id_given)
+{
+	bool has_objects = f6_event_has(row, F6_EVENT_OBJECT_IDS);
+	TimestampTz newest = DT_NOBEGIN;
+	f6_locks locks;
+
+	f6_locks_begin(&locks);
+	f6_event_locks(row, is_id_given, &locks);
+	f6_locks_take(&locks);
+	if (f6_event_complete(event, NULL, row) != F6_EVENT_NEW)
+		return false;
+	if (!has_objects)
+	{
+		f6_locks_begin(&locks);
+		f6_event_locks(row, false, &locks);
+		f6_locks_take(&locks);
+	}
+	f6_event_place(event, row, &newest);
+	return true;
+}
+
 /* f6_event_before_insert is the trigger that completes and checks an event; one that is in the log already is left out. */
 Datum
 f6_event_before_insert(PG_FUNCTION_ARGS)
@@ -72,10 +96,11 @@ f6_event_before_insert(PG_FUNCTION_ARGS)
 	if (f6_is_restoring(trigger->tg_relation))
 	{
 		check_complete(trigger->tg_relation, &row);
+		f6_horizon_hold();
 		return PointerGetDatum(trigger->tg_trigtuple);
 	}
 	error_context_stack = f6_append_error_context(&row);
-	is_new = f6_event_complete(trigger->tg_relation, &row);
+	is_new = append_row(trigger->tg_relation, &row, error_context_stack == statement);
 	error_context_stack = statement;
 	return PointerGetDatum(is_new ? f6_event_form(trigger->tg_relation, trigger->tg_trigtuple, &row)
 								  : NULL);

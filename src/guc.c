@@ -11,6 +11,7 @@
 
 char *f6_zone_setting;
 bool f6_assert_format_setting = true;
+int f6_bulk_threshold_setting = -1;
 
 /* f6_guc_init defines the settings; called once, when the library is loaded. */
 void
@@ -26,6 +27,13 @@ f6_guc_init(void)
 							 "Whether event types are registered with \"format\" as an assertion.",
 							 "f6_register_event_type's parameter assert_format goes before it.",
 							 &f6_assert_format_setting, true, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	/* Appends in bulk wait for all conditions, and conditions for them: so not before the lock table might fill up. */
+	DefineCustomIntVariable(
+		"f6.bulk_threshold", "How many types, objects and ids a transaction locks one by one.",
+		"A transaction that appends to more takes one lock for all of them. -1 means "
+		"max_locks_per_transaction.",
+		&f6_bulk_threshold_setting, -1, -1, PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("f6");
 }

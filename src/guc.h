@@ -11,6 +11,9 @@ extern char *f6_zone_setting;
 /* f6.assert_format: does "format" refuse data of types that are registered from now on? */
 extern bool f6_assert_format_setting;
 
+/* f6.bulk_threshold: from how many locks on does an append in bulk take one for all? -1: max_locks_per_transaction */
+extern int f6_bulk_threshold_setting;
+
 extern void f6_guc_init(void);
 
 #endif /* F6_GUC_H */

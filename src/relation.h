@@ -13,8 +13,10 @@
 #define F6_EVENT				   "event"
 #define F6_EVENT_ID_INDEX		   "event_id_key"
 #define F6_EVENT_POSITION_INDEX	   "event_pkey"
+#define F6_EVENT_BY_TYPE_INDEX	   "event_event_type_position_idx"
 #define F6_EVENT_POSITION_SEQUENCE "event_position_seq"
 #define F6_EVENT_OBJECT			   "event_object"
+#define F6_EVENT_OBJECT_INDEX	   "event_object_pkey"
 #define F6_EVENT_LINK			   "event_link"
 #define F6_EVENT_TYPE			   "event_type"
 #define F6_EVENT_TYPE_INDEX		   "event_type_pkey"
@@ -24,6 +26,7 @@
 #define F6_DEPRECATION_INDEX	   "event_type_deprecation_pkey"
 #define F6_UPCASTER				   "upcaster"
 #define F6_UPCASTER_INDEX		   "upcaster_pkey"
+#define F6_MARKER				   "marker"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"
 

@@ -292,9 +292,12 @@ is_bare(Datum kind, Jsonb *data)
 	return f6_jsonb_is_null(&root) && DatumGetObjectId(kind) != f6_event_kind_oid(F6_CLAIM);
 }
 
-/* upcast_row returns an event in another version, NULL where it stays as it is. */
-static HeapTuple
-upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor, char *to_version)
+/*
+ * f6_upcast_row returns an event in another version, by default the one that readers see, or NULL where it stays as it is.
+ * The call site keeps what is needed for it.
+ */
+HeapTuple
+f6_upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor, const char *to_version)
 {
 	int columns[] = { F6_EVENT_EVENT_VERSION, F6_EVENT_DATA };
 	bool changed_nulls[] = { false, false };
@@ -346,8 +349,8 @@ f6_upcast_event(PG_FUNCTION_ARGS)
 	ItemPointerSetInvalid(&row.t_self);
 	descriptor =
 		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(given), HeapTupleHeaderGetTypMod(given));
-	upcast = upcast_row(fcinfo->flinfo, &row, descriptor,
-						PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	upcast = f6_upcast_row(fcinfo->flinfo, &row, descriptor,
+						   PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	ReleaseTupleDesc(descriptor);
 	if (upcast == NULL)
 		PG_RETURN_DATUM(HeapTupleHeaderGetDatum(given));

@@ -5,6 +5,9 @@
 #ifndef F6_UPCAST_H
 #define F6_UPCAST_H
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "fmgr.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -14,5 +17,7 @@ extern f6_upcast *f6_upcast_begin(const char *event_type, const char *from_versi
 								  const char *to_version);
 extern Jsonb *f6_upcast_data(f6_upcast *upcast, const pg_uuid_t *id, Jsonb *data);
 extern const char *f6_upcast_version(const f6_upcast *upcast);
+extern HeapTuple f6_upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor,
+							   const char *to_version);
 
 #endif /* F6_UPCAST_H */

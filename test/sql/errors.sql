@@ -49,7 +49,7 @@ select f6_append('Address', null, 'null', event_kind => 'correction', id => '000
 -- 22023: objects and references that make no sense
 select f6_append('Address', array[]::uuid[], '{"street": "A", "number": 1}');
 \echo :LAST_ERROR_SQLSTATE
-select f6_append('Address', null, '{"street": "A", "number": 1}');
+select f6_append('Address', null::uuid[], '{"street": "A", "number": 1}');
 select f6_append('Address', array[f6_object_id('test', 'a'), null], '{"street": "A", "number": 1}');
 select f6_append('Address', array['00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-00000000000a']::uuid[],
     '{"street": "A", "number": 1}');

@@ -1,7 +1,7 @@
 # The documentation: its examples run and print what it says, it leaves nothing out, and the demo
 # gives the answers that it is told for.
 #
-# A ```sql block of README.md, docs/reference.md or docs/validation.md runs in the file's own database, one after the
+# A ```sql block of README.md, docs/reference.md, docs/validation.md or docs/consistency.md runs in the file's own database, one after the
 # other, in one session of psql -X -q with SHOW_CONTEXT never.  A ```text block right below it is
 # what it prints; without one it must not print an error.  A ```console block is an excerpt of the
 # demo's output: its parts, which are separated by lines of three dots, occur there word for word.
@@ -138,6 +138,7 @@ sub rows_of
 check_examples('README.md', 'readme');
 check_examples('docs/reference.md', 'reference');
 check_examples('docs/validation.md', 'validation');
+check_examples('docs/consistency.md', 'consistency');
 
 # What CREATE EXTENSION makes is described, in the catalog and in the reference.
 my $of_extension = q{
@@ -321,7 +322,7 @@ foreach my $excerpt (@excerpts)
 }
 
 # Links lead to files that exist.
-foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/validation.md docs/architecture.md))
+foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/validation.md docs/consistency.md docs/architecture.md))
 {
 	my ($folder) = $file =~ m{^(.*/)?};
 	my $text = slurp_file("$root/$file");

@@ -1,0 +1,200 @@
+/*
+ * event_query.c
+ *		Which events somebody asks about: a JSON array of items such as {"types": ["A", "B"], "objects": ["..."]}.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/fmgrprotos.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "event_query.h"
+#include "jsonb_walk.h"
+
+/* refuse_query raises the error for a document that is no query; the item counts from 1, 0 is the whole. */
+static void pg_attribute_printf(2, 3) __attribute__((noreturn))
+refuse_query(int item, const char *reason, ...)
+{
+	StringInfoData text;
+	va_list arguments;
+
+	initStringInfo(&text);
+	if (item > 0)
+		appendStringInfo(&text, "In item %d ", item);
+	va_start(arguments, reason);
+	while (appendStringInfoVA(&text, reason, arguments) != 0)
+		enlargeStringInfo(&text, text.maxlen);
+	va_end(arguments);
+	ereport(
+		ERROR,
+		(errcode(F6_ERR_BAD_ARGUMENT), errmsg("malformed query of events"),
+		 errdetail_internal("%s", text.data),
+		 errhint("A query is an array of items such as {\"types\": [\"A\", \"B\"], \"objects\": "
+				 "[\"UUID\"]}; either may be left out, and [{}] is all events.")));
+}
+
+/* is_uuid tells whether a text is a UUID in one of the forms that the server reads. */
+static bool
+is_uuid(const char *text, int length)
+{
+	int digits = 0;
+
+	if (length >= 2 && text[0] == '{' && text[length - 1] == '}')
+	{
+		text++;
+		length -= 2;
+	}
+	for (int i = 0; i < length; i++)
+	{
+		if (isxdigit((unsigned char) text[i]))
+			digits++;
+		else if (text[i] != '-' || digits == 0 || digits % 4 != 0 || text[i - 1] == '-')
+			return false;
+	}
+	return digits == 2 * UUID_LEN && text[length - 1] != '-';
+}
+
+/* read_objects reads the objects that an item's events must name, each once. */
+static void
+read_objects(const JsonbValue *list, int item, f6_query_item *result)
+{
+	f6_jsonb_array_walk walk;
+	JsonbValue object;
+
+	result->objects.ids = palloc(sizeof(pg_uuid_t) * Max(f6_jsonb_count(list), 1));
+	f6_jsonb_array_begin(&walk, list);
+	while (f6_jsonb_array_next(&walk, &object))
+	{
+		char *text;
+
+		if (object.type != jbvString || !is_uuid(object.val.string.val, object.val.string.len))
+			refuse_query(item, "\"objects\" must hold UUIDs as strings.");
+		text = pnstrdup(object.val.string.val, object.val.string.len);
+		result->objects.ids[result->objects.count++] =
+			*DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
+	}
+}
+
+/* read_types reads the types of an item's events. */
+static void
+read_types(const JsonbValue *list, int item, f6_query_item *result)
+{
+	f6_jsonb_array_walk walk;
+	JsonbValue type;
+
+	result->types = palloc(sizeof(f6_query_type) * Max(f6_jsonb_count(list), 1));
+	f6_jsonb_array_begin(&walk, list);
+	while (f6_jsonb_array_next(&walk, &type))
+	{
+		if (type.type != jbvString || type.val.string.len == 0)
+			refuse_query(item, "\"types\" must hold names of event types.");
+		result->types[result->type_count].name = type.val.string.val;
+		result->types[result->type_count++].length = type.val.string.len;
+	}
+}
+
+/* is_key tells whether a key of an object is the given one. */
+static bool
+is_key(const JsonbValue *key, const char *name)
+{
+	return (size_t) key->val.string.len == strlen(name) &&
+		   memcmp(key->val.string.val, name, strlen(name)) == 0;
+}
+
+/* read_item reads an item; an empty list asks for nothing in particular, as if it were left out. */
+static void
+read_item(const JsonbValue *object, int item, f6_query_item *result)
+{
+	f6_jsonb_object_walk walk;
+	JsonbValue key;
+	JsonbValue list;
+
+	CHECK_FOR_INTERRUPTS();
+	memset(result, 0, sizeof(f6_query_item));
+	if (!f6_jsonb_is_object(object))
+		refuse_query(item, "there is no JSON object.");
+	f6_jsonb_object_begin(&walk, object);
+	while (f6_jsonb_object_next(&walk, &key, &list))
+	{
+		bool is_types = is_key(&key, "types");
+
+		if (!is_types && !is_key(&key, "objects"))
+			refuse_query(item, "the key \"%.*s\" is not known.", key.val.string.len,
+						 key.val.string.val);
+		if (!f6_jsonb_is_array(&list))
+			refuse_query(item, "\"%.*s\" must be an array.", key.val.string.len,
+						 key.val.string.val);
+		if (is_types)
+			read_types(&list, item, result);
+		else
+			read_objects(&list, item, result);
+	}
+}
+
+/* f6_query_read reads a query; a single item may stand alone. */
+f6_query *
+f6_query_read(Jsonb *document)
+{
+	f6_query *query = palloc(sizeof(f6_query));
+	f6_jsonb_array_walk walk;
+	JsonbValue root;
+	JsonbValue item;
+
+	f6_jsonb_root(document, &root);
+	query->count = f6_jsonb_is_array(&root) ? f6_jsonb_count(&root) : 1;
+	if (query->count == 0)
+		refuse_query(0, "There are no items, so nothing could match.");
+	query->items = palloc_extended(sizeof(f6_query_item) * query->count, MCXT_ALLOC_HUGE);
+	if (!f6_jsonb_is_array(&root))
+	{
+		read_item(&root, 1, query->items);
+		return query;
+	}
+	query->count = 0;
+	f6_jsonb_array_begin(&walk, &root);
+	while (f6_jsonb_array_next(&walk, &item))
+	{
+		read_item(&item, query->count + 1, &query->items[query->count]);
+		query->count++;
+	}
+	return query;
+}
+
+/* f6_query_of_objects returns the query for the events that name any of some objects. */
+f6_query *
+f6_query_of_objects(const f6_uuids *objects)
+{
+	f6_query *query = palloc(sizeof(f6_query));
+
+	query->count = objects->count;
+	query->items = palloc_extended(sizeof(f6_query_item) * Max(query->count, 1), MCXT_ALLOC_HUGE);
+	memset(query->items, 0, sizeof(f6_query_item) * query->count);
+	for (int i = 0; i < query->count; i++)
+	{
+		query->items[i].objects.count = 1;
+		query->items[i].objects.ids = &objects->ids[i];
+	}
+	return query;
+}
+
+/* item_locks adds the locks without which no event that matches an item can be appended: one of its objects suffices. */
+static void
+item_locks(const f6_query_item *item, f6_locks *locks)
+{
+	if (item->objects.count > 0)
+		f6_locks_query_object(locks, &item->objects.ids[0]);
+	else if (item->type_count == 0)
+		f6_locks_query_all(locks);
+	for (int i = 0; i < item->type_count && item->objects.count == 0; i++)
+		f6_locks_query_type(locks, item->types[i].name, item->types[i].length);
+}
+
+/* f6_query_locks adds the locks that keep events from being appended that match a query. */
+void
+f6_query_locks(const f6_query *query, f6_locks *locks)
+{
+	f6_locks_query(locks);
+	for (int i = 0; i < query->count; i++)
+		item_locks(&query->items[i], locks);
+}

@@ -1,0 +1,72 @@
+/*
+ * event_row.c
+ *		A row of f6.event, column by column.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "event_row.h"
+
+/* f6_event_deform reads the columns of a row of f6.event. */
+void
+f6_event_deform(Relation event, HeapTuple tuple, f6_event_row *row)
+{
+	TupleDesc descriptor = RelationGetDescr(event);
+	Datum *values = palloc(sizeof(Datum) * descriptor->natts);
+	bool *nulls = palloc(sizeof(bool) * descriptor->natts);
+
+	heap_deform_tuple(tuple, descriptor, values, nulls);
+	memcpy(row->values, values, sizeof(row->values));
+	memcpy(row->nulls, nulls, sizeof(row->nulls));
+}
+
+/* f6_event_form makes a row of f6.event; columns that are not f6's come from another one, or are NULL. */
+HeapTuple
+f6_event_form(Relation event, HeapTuple other_columns, const f6_event_row *row)
+{
+	TupleDesc descriptor = RelationGetDescr(event);
+	Datum *values = palloc0(sizeof(Datum) * descriptor->natts);
+	bool *nulls = palloc(sizeof(bool) * descriptor->natts);
+
+	memset(nulls, true, sizeof(bool) * descriptor->natts);
+	if (other_columns != NULL)
+		heap_deform_tuple(other_columns, descriptor, values, nulls);
+	memcpy(values, row->values, sizeof(row->values));
+	memcpy(nulls, row->nulls, sizeof(row->nulls));
+	return heap_form_tuple(descriptor, values, nulls);
+}
+
+/* f6_event_keep copies into the current memory context what a row has that it did not have when it was kept before. */
+void
+f6_event_keep(Relation event, f6_event_row *row, const f6_event_row *kept)
+{
+	for (int i = 0; i < F6_EVENT_COLUMNS; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(event), i);
+
+		if (!row->nulls[i] && (kept->nulls[i] || row->values[i] != kept->values[i]))
+			row->values[i] = datumCopy(row->values[i], attribute->attbyval, attribute->attlen);
+	}
+}
+
+/* f6_event_refuse_generated raises the error for a column that only f6 fills. */
+void
+f6_event_refuse_generated(const char *column)
+{
+	ereport(ERROR, (errcode(F6_ERR_GENERATED_COLUMN),
+					errmsg("cannot insert a value into column \"%s\" of f6.event", column),
+					errdetail("f6 fills it."), errhint("Leave the column out.")));
+}
+
+/* f6_event_is_generated tells whether a column is one that only f6 fills. */
+bool
+f6_event_is_generated(int column)
+{
+	return column == F6_EVENT_POSITION_COLUMN || column == F6_EVENT_APPENDED_BY ||
+		   column == F6_EVENT_CLIENT_ADDR || column == F6_EVENT_APPLICATION_NAME;
+}

@@ -1,0 +1,171 @@
+/*
+ * horizon.c
+ *		Positions, and up to which of them the log is complete.
+ *
+ * Positions come from a sequence, so what has a lower one may become visible later.  A transaction therefore announces by
+ * a marker, before it takes a position, that its events will come after the last position given out so far.  Whoever then
+ * looks at the last position first, and at the markers second, knows of every event at or below the lowest marker that it
+ * is visible or never will be.
+ *
+ * A standby knows the sequence only roughly.  There the highest position that is visible takes its place: whoever took a
+ * lower one had set a marker before, which has been replayed as well.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/subtrans.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/sequence.h"
+#include "funcapi.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "horizon.h"
+#include "marker.h"
+#include "relation.h"
+
+F6_FUNCTION(f6_horizon);
+F6_FUNCTION(f6_list_in_flight);
+
+/* columns of what f6.list_in_flight returns */
+enum in_flight_column
+{
+	IN_FLIGHT_XID,
+	IN_FLIGHT_PID,
+	IN_FLIGHT_SINCE,
+	IN_FLIGHT_LOWEST_POSITION,
+	IN_FLIGHT_COLUMNS
+};
+
+/* last_given returns the last position that the sequence has given out, 0 if none. */
+static int64
+last_given(void)
+{
+	Relation sequence = relation_open(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), AccessShareLock);
+	Buffer buffer = ReadBuffer(sequence, 0);
+	HeapTupleData tuple;
+	Form_pg_sequence_data state;
+	int64 position;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	tuple.t_data = (HeapTupleHeader) PageGetItem(
+		BufferGetPage(buffer), PageGetItemId(BufferGetPage(buffer), FirstOffsetNumber));
+	state = (Form_pg_sequence_data) GETSTRUCT(&tuple);
+	position = state->is_called ? state->last_value : state->last_value - 1;
+	UnlockReleaseBuffer(buffer);
+	relation_close(sequence, AccessShareLock);
+	return position;
+}
+
+/* f6_position_next returns a new position, after all that have been given out; the transaction's marker announces it. */
+int64
+f6_position_next(void)
+{
+	int64 announced = f6_marker_held();
+	int64 position;
+
+	if (announced < 0)
+	{
+		announced = last_given();
+		f6_marker_set(announced);
+	}
+	position = nextval_internal(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), false);
+	if (position <= announced)
+		ereport(
+			ERROR,
+			(errcode(F6_ERR_FORBIDDEN_CHANGE),
+			 errmsg("the sequence %s.%s does not ascend", F6_SCHEMA, F6_EVENT_POSITION_SEQUENCE),
+			 errdetail("It gave out " INT64_FORMAT " after " INT64_FORMAT ".", position, announced),
+			 errhint("It must have an increment above 0, cache 1 and no cycle.")));
+	return position;
+}
+
+/* f6_horizon_hold keeps the horizon at the log's beginning until the transaction ends. */
+void
+f6_horizon_hold(void)
+{
+	f6_marker_set(0);
+}
+
+/* last_visible returns the highest position that a snapshot taken now sees, 0 if none. */
+static int64
+last_visible(void)
+{
+	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
+	Relation index = index_open(f6_relation_oid(F6_EVENT_POSITION_INDEX), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan_ordered(event, index, snapshot, 0, NULL);
+	HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+	bool isnull;
+	int64 position = HeapTupleIsValid(tuple)
+						 ? DatumGetInt64(heap_getattr(tuple, F6_EVENT_POSITION_COLUMN,
+													  RelationGetDescr(event), &isnull))
+						 : 0;
+
+	systable_endscan_ordered(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(event, AccessShareLock);
+	return position;
+}
+
+/*
+ * f6_horizon_now returns the highest position such that every event at or below it is visible to snapshots taken from now
+ * on, or never will exist.  A caller that ignores its own events in flight speaks of its own snapshots only.
+ */
+int64
+f6_horizon_now(bool ignore_own)
+{
+	int64 horizon = RecoveryInProgress() ? last_visible() : last_given();
+	ListCell *cell;
+
+	foreach (cell, f6_markers_in_progress())
+	{
+		const f6_marker *marker = lfirst(cell);
+
+		if (ignore_own &&
+			TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(marker->xid)))
+			continue;
+		horizon = Min(horizon, marker->position);
+	}
+	return horizon;
+}
+
+/* f6_horizon() returns the position up to which the log is complete. */
+Datum
+f6_horizon(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(f6_horizon_now(false));
+}
+
+/* f6.list_in_flight() returns the transactions that append, and from which position on their events may be. */
+Datum
+f6_list_in_flight(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *returned = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach (cell, f6_markers_in_progress())
+	{
+		const f6_marker *marker = lfirst(cell);
+		TransactionId xid = SubTransGetTopmostTransaction(XidFromFullTransactionId(marker->xid));
+		Datum values[IN_FLIGHT_COLUMNS];
+		bool nulls[IN_FLIGHT_COLUMNS] = { false };
+
+		values[IN_FLIGHT_XID] = TransactionIdGetDatum(xid);
+		values[IN_FLIGHT_PID] = Int32GetDatum(marker->pid);
+		values[IN_FLIGHT_SINCE] = TimestampTzGetDatum(marker->since);
+		values[IN_FLIGHT_LOWEST_POSITION] = Int64GetDatum(marker->position + 1);
+		tuplestore_putvalues(returned->setResult, returned->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,12 @@
+/*
+ * horizon.h
+ *		Positions, and up to which of them the log is complete.
+ */
+#ifndef F6_HORIZON_H
+#define F6_HORIZON_H
+
+extern int64 f6_position_next(void);
+extern void f6_horizon_hold(void);
+extern int64 f6_horizon_now(bool ignore_own);
+
+#endif /* F6_HORIZON_H */

@@ -1,0 +1,320 @@
+/*
+ * lock.c
+ *		The locks between appends and conditions: who appends shares them, who depends on nothing being appended excludes.
+ *
+ * An append shares the log, its types and its objects.  A condition excludes what it asks about: an object, a type, or the
+ * log.  So two transactions only wait for each other when the condition of one can see the events of the other.
+ *
+ * The server's lock table is small.  A transaction that would need too many locks takes the bulk lock in place of its types
+ * and objects, which every condition shares in a mode of its own: appends in bulk don't wait for each other.  A condition that
+ * asks about too much excludes the log.
+ *
+ * They are advisory locks of the transaction, under tags that SQL's functions for advisory locks cannot name: pg_locks
+ * shows them with an objsubid of F6_LOCK_CLASS and more.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+
+#include "f6.h"
+#include "guc.h"
+#include "lock.h"
+
+/* SQL's advisory locks have 1 or 2 there. */
+#define F6_LOCK_CLASS 0xf600
+
+/* What is locked, in the order in which locks are taken. */
+typedef enum lock_kind
+{
+	LOCK_LOG,
+	LOCK_BULK,
+	LOCK_TYPE,
+	LOCK_OBJECT,
+	LOCK_ID
+} lock_kind;
+
+struct f6_lock
+{
+	lock_kind kind;
+	bool append; /* for an append? */
+	bool query;	 /* for a condition? */
+	uint64 key;
+};
+
+/* How many locks of events the current transaction has taken. */
+static FullTransactionId counted_in;
+static int counted;
+
+/* f6_locks_begin begins a collection, in the current memory context. */
+void
+f6_locks_begin(f6_locks *locks)
+{
+	locks->count = 0;
+	locks->room = 16;
+	locks->locks = palloc(sizeof(f6_lock) * locks->room);
+}
+
+/* want adds a lock to a collection. */
+static void
+want(f6_locks *locks, lock_kind kind, uint64 key, bool append, bool query)
+{
+	f6_lock *lock;
+
+	if (locks->count == locks->room)
+	{
+		locks->room *= 2;
+		locks->locks = repalloc_huge(locks->locks, sizeof(f6_lock) * locks->room);
+	}
+	lock = &locks->locks[locks->count++];
+	lock->kind = kind;
+	lock->append = append;
+	lock->query = query;
+	lock->key = key;
+}
+
+/* text_key returns the key of a text. */
+static uint64
+text_key(const char *text, int length)
+{
+	return hash_bytes_extended((const unsigned char *) text, length, 0);
+}
+
+/* uuid_key returns the key of a UUID. */
+static uint64
+uuid_key(const pg_uuid_t *uuid)
+{
+	return hash_bytes_extended(uuid->data, UUID_LEN, 0);
+}
+
+/* f6_locks_append adds what every append needs. */
+void
+f6_locks_append(f6_locks *locks)
+{
+	want(locks, LOCK_LOG, 0, true, false);
+}
+
+/* f6_locks_append_type adds what an append of an event of a type needs. */
+void
+f6_locks_append_type(f6_locks *locks, const char *event_type, int length)
+{
+	want(locks, LOCK_TYPE, text_key(event_type, length), true, false);
+}
+
+/* f6_locks_append_object adds what an append of an event that names an object needs. */
+void
+f6_locks_append_object(f6_locks *locks, const pg_uuid_t *object)
+{
+	want(locks, LOCK_OBJECT, uuid_key(object), true, false);
+}
+
+/* f6_locks_append_id adds what an append under a given id needs, so that its repetition waits for its end. */
+void
+f6_locks_append_id(f6_locks *locks, const pg_uuid_t *id)
+{
+	want(locks, LOCK_ID, uuid_key(id), true, false);
+}
+
+/* f6_locks_query adds what every condition needs. */
+void
+f6_locks_query(f6_locks *locks)
+{
+	want(locks, LOCK_BULK, 0, false, true);
+}
+
+/* f6_locks_query_all adds what a condition about every event needs. */
+void
+f6_locks_query_all(f6_locks *locks)
+{
+	want(locks, LOCK_LOG, 0, false, true);
+}
+
+/* f6_locks_query_type adds what a condition about the events of a type needs. */
+void
+f6_locks_query_type(f6_locks *locks, const char *event_type, int length)
+{
+	want(locks, LOCK_TYPE, text_key(event_type, length), false, true);
+}
+
+/* f6_locks_query_object adds what a condition about the events that name an object needs. */
+void
+f6_locks_query_object(f6_locks *locks, const pg_uuid_t *object)
+{
+	want(locks, LOCK_OBJECT, uuid_key(object), false, true);
+}
+
+/* compare_locks orders locks by what they lock, for qsort. */
+static int
+compare_locks(const void *a, const void *b)
+{
+	const f6_lock *first = a;
+	const f6_lock *second = b;
+
+	if (first->kind != second->kind)
+		return first->kind < second->kind ? -1 : 1;
+	if (first->key != second->key)
+		return first->key < second->key ? -1 : 1;
+	return 0;
+}
+
+/* sort_locks brings a collection in order, each lock once. */
+static void
+sort_locks(f6_locks *locks)
+{
+	int kept = 0;
+
+	qsort(locks->locks, locks->count, sizeof(f6_lock), compare_locks);
+	for (int i = 0; i < locks->count; i++)
+	{
+		f6_lock *lock = &locks->locks[i];
+		f6_lock *last = kept > 0 ? &locks->locks[kept - 1] : NULL;
+
+		if (last != NULL && compare_locks(last, lock) == 0)
+		{
+			last->append = last->append || lock->append;
+			last->query = last->query || lock->query;
+		}
+		else
+			locks->locks[kept++] = *lock;
+	}
+	locks->count = kept;
+}
+
+/* lock_tag returns the server's name for a lock. */
+static LOCKTAG
+lock_tag(lock_kind kind, uint64 key)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key,
+						 F6_LOCK_CLASS + kind);
+	return tag;
+}
+
+/* lock_mode returns the mode in which a lock is taken. */
+static LOCKMODE
+lock_mode(const f6_lock *lock)
+{
+	if (lock->kind == LOCK_ID)
+		return ExclusiveLock;
+	if (lock->kind == LOCK_BULK && lock->append)
+		return lock->query ? ShareRowExclusiveLock : RowExclusiveLock;
+	return lock->query && lock->kind != LOCK_BULK ? ExclusiveLock : ShareLock;
+}
+
+/* is_countable tells whether there may be many of a kind of lock. */
+static bool
+is_countable(const f6_lock *lock)
+{
+	return lock->kind == LOCK_TYPE || lock->kind == LOCK_OBJECT || lock->kind == LOCK_ID;
+}
+
+/* taken_before returns how many such locks the current transaction has taken before. */
+static int
+taken_before(void)
+{
+	FullTransactionId current = GetTopFullTransactionId();
+
+	if (!FullTransactionIdEquals(counted_in, current))
+	{
+		counted_in = current;
+		counted = 0;
+	}
+	return counted;
+}
+
+/* drop_countable leaves out the locks for which others stand: those of conditions as well, or only of appends. */
+static void
+drop_countable(f6_locks *locks, bool conditions)
+{
+	int kept = 0;
+
+	for (int i = 0; i < locks->count; i++)
+	{
+		if (!is_countable(&locks->locks[i]) || (locks->locks[i].query && !conditions))
+			locks->locks[kept++] = locks->locks[i];
+	}
+	locks->count = kept;
+}
+
+/* count_locks returns how many locks there may be many of, and how many of these are for conditions. */
+static int
+count_locks(const f6_locks *locks, int *of_conditions)
+{
+	int count = 0;
+
+	*of_conditions = 0;
+	for (int i = 0; i < locks->count; i++)
+	{
+		count += is_countable(&locks->locks[i]);
+		*of_conditions += is_countable(&locks->locks[i]) && locks->locks[i].query;
+	}
+	return count;
+}
+
+/* has_bulk_lock tells whether the transaction appends in bulk already. */
+static bool
+has_bulk_lock(void)
+{
+	LOCKTAG tag = lock_tag(LOCK_BULK, 0);
+
+	return f6_lock_is_held(&tag, RowExclusiveLock) || f6_lock_is_held(&tag, ShareRowExclusiveLock);
+}
+
+/* limit_locks puts the bulk lock, and the log's, in the place of more locks than the threshold allows. */
+static void
+limit_locks(f6_locks *locks)
+{
+	int threshold = f6_bulk_threshold_setting >= 0 ? f6_bulk_threshold_setting : max_locks_per_xact;
+	int of_conditions;
+	int count = count_locks(locks, &of_conditions);
+
+	if (has_bulk_lock())
+		drop_countable(locks, false);
+	else if (taken_before() + count > threshold)
+	{
+		want(locks, LOCK_BULK, 0, true, false);
+		drop_countable(locks, false);
+	}
+	if (of_conditions > threshold)
+	{
+		want(locks, LOCK_LOG, 0, false, true);
+		drop_countable(locks, true);
+	}
+	counted += count_locks(locks, &of_conditions);
+	sort_locks(locks);
+}
+
+/* f6_locks_take takes all the locks of a collection, for the rest of the transaction. */
+void
+f6_locks_take(f6_locks *locks)
+{
+	sort_locks(locks);
+	limit_locks(locks);
+	for (int i = 0; i < locks->count; i++)
+	{
+		LOCKTAG tag = lock_tag(locks->locks[i].kind, locks->locks[i].key);
+
+		(void) LockAcquire(&tag, lock_mode(&locks->locks[i]), false, false);
+	}
+}
+
+/* f6_locks_are_held_by_others tells whether a condition would have to wait for these locks now. */
+bool
+f6_locks_are_held_by_others(f6_locks *locks)
+{
+	sort_locks(locks);
+	for (int i = 0; i < locks->count; i++)
+	{
+		LOCKTAG tag = lock_tag(locks->locks[i].kind, locks->locks[i].key);
+		int holders;
+
+		CHECK_FOR_INTERRUPTS();
+		pfree(GetLockConflicts(&tag, lock_mode(&locks->locks[i]), &holders));
+		if (holders > 0)
+			return true;
+	}
+	return false;
+}
