@@ -5,7 +5,7 @@ create table f6.marker (
     "position" bigint not null,
     since timestamptz not null,
     pid integer not null
-);
+) with (fillfactor = 10);
 comment on table f6.marker is
     'the transactions that append, or did; kept by f6, which writes its rows in place: f6.in_flight shows what counts';
 comment on column f6.marker.xid is 'the transaction, or the subtransaction, that appends or did';
@@ -13,9 +13,10 @@ comment on column f6.marker."position" is 'the events of that transaction have l
 comment on column f6.marker.since is 'when the transaction began';
 comment on column f6.marker.pid is 'the process in which it ran';
 
--- There are always as many rows: one for each transaction that may append at the same time.
+-- There are always as many rows: one for each transaction that may append at the same time.  They are spread over many pages,
+-- because what it costs to log a change of a page depends on how much is on it.
 insert into f6.marker
-    select pg_catalog.xid8 '0', 0, pg_catalog.timestamptz 'epoch', 0 from pg_catalog.generate_series(1, 1088);
+    select pg_catalog.xid8 '0', 0, pg_catalog.timestamptz 'epoch', 0 from pg_catalog.generate_series(1, 1120);
 
 create trigger forbid_change before insert or update or delete or truncate on f6.marker
     for each statement execute function f6.forbid_change();

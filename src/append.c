@@ -72,7 +72,7 @@ typedef struct append
 {
 	Relation event;
 	int count;
-	f6_event_row *given; /* as the caller gave them, and each with an id */
+	f6_event_row *given; /* as the caller gave them */
 	f6_condition condition;
 
 	/* completed copies of the rows, and what is to become of each */
@@ -432,6 +432,7 @@ insert_events(append *append, bool with_created_at)
 {
 	uint64 next = 0;
 
+	give_ids(append->given, append->count);
 	SPI_connect();
 	run_insert(append->event, append->given, append->count, with_created_at);
 	/* The insert returns the new events in their order, and none for those that the log held. */
@@ -463,7 +464,6 @@ append_events(append *append)
 		writer = f6_event_writer_begin(append->event);
 	append_locks(append, append->given, true, &locks);
 	f6_locks_take(&locks);
-	give_ids(append->given, append->count);
 	if (writer != NULL || append->condition.is_given)
 		check_append(append);
 	if (writer != NULL)

@@ -48,15 +48,6 @@
 	index_beginscan(table, index, snapshot, keys, 0)
 #endif
 
-/* Writes the index entries of a row; from 16 some indexes may be left out. */
-#if PG_VERSION_NUM >= 160000
-#define f6_insert_index_tuples(result, row, estate) \
-	ExecInsertIndexTuples(result, row, estate, false, false, NULL, NIL, false)
-#else
-#define f6_insert_index_tuples(result, row, estate) \
-	ExecInsertIndexTuples(result, row, estate, false, false, NULL, NIL)
-#endif
-
 /* Declares and registers a function that SQL calls. */
 #define F6_FUNCTION(name) \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \

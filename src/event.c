@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -37,6 +39,9 @@
 #include "zone.h"
 
 #define F6_IMPORTER_ROLE "f6_importer"
+
+/* Two readings of two clocks lie apart by some microseconds. */
+#define CLOCK_TOLERANCE 1000
 
 /* check_generated refuses a row with a value in a column that only f6 fills. */
 static void
@@ -450,6 +455,47 @@ check_created_at(Relation event, const f6_event_row *row, TimestampTz created_at
 						 "its own.")));
 }
 
+/* microseconds returns what a clock shows. */
+static int64
+microseconds(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (int64) time.tv_sec * USECS_PER_SEC + time.tv_nsec / 1000;
+}
+
+/*
+ * earliest_created_at returns a moment before which no event must be recorded now: that of the newest event in the log, or an
+ * older one that the clock has passed since.
+ *
+ * While the clock goes forward no session records an event later than now, so what was looked up a moment ago is good enough.
+ * A clock that is set back falls behind one that nobody can set.
+ */
+static TimestampTz
+earliest_created_at(Relation event)
+{
+	static Oid looked_up_in;
+	static int64 looked_up_at;
+	static int64 lead;
+	static TimestampTz newest;
+	int64 steady = microseconds(CLOCK_MONOTONIC);
+	int64 lead_now = microseconds(CLOCK_REALTIME) - steady;
+
+	if (looked_up_in != RelationGetRelid(event) || lead_now < lead - CLOCK_TOLERANCE ||
+		steady > looked_up_at + USECS_PER_SEC)
+	{
+		newest = DT_NOBEGIN;
+		looked_up_in = InvalidOid;
+		(void) newest_created_at(event, 0, &newest);
+		looked_up_in = RelationGetRelid(event);
+		looked_up_at = steady;
+		lead = lead_now;
+	}
+	lead = Max(lead, lead_now);
+	return newest;
+}
+
 /*
  * complete_created_at sets the formal time: the clock, but never before the newest event in the log, even when the clock
  * has been set back.  What an importer gives is checked instead.
@@ -463,7 +509,7 @@ complete_created_at(Relation event, f6_event_row *row, TimestampTz *newest)
 		return;
 	}
 	if (*newest == DT_NOBEGIN)
-		(void) newest_created_at(event, 0, newest);
+		*newest = earliest_created_at(event);
 	*newest = Max(GetCurrentTimestamp(), *newest);
 	f6_event_set(row, F6_EVENT_CREATED_AT, TimestampTzGetDatum(*newest));
 }

@@ -49,7 +49,7 @@ begin_table(const char *name, Relation *table)
 
 	*table = table_open(f6_relation_oid(name), RowExclusiveLock);
 	writer = f6_table_writer_begin(*table);
-	if (has_additions(*table) || f6_table_writer_can_defer(writer))
+	if (has_additions(*table) || !f6_table_writer_is_plain(writer))
 		f6_table_writer_one_by_one(writer);
 	return writer;
 }

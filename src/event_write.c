@@ -138,7 +138,7 @@ f6_event_writer_begin(Relation event)
 	check_privileges(event);
 	writer = palloc(sizeof(f6_event_writer));
 	writer->events = f6_table_writer_begin(event);
-	if (f6_table_writer_can_defer(writer->events))
+	if (!f6_table_writer_is_plain(writer->events))
 	{
 		f6_table_writer_end(writer->events);
 		return NULL;

@@ -11,7 +11,7 @@
 typedef struct f6_table_writer f6_table_writer;
 
 extern f6_table_writer *f6_table_writer_begin(Relation table);
-extern bool f6_table_writer_can_defer(const f6_table_writer *writer);
+extern bool f6_table_writer_is_plain(const f6_table_writer *writer);
 extern void f6_table_writer_one_by_one(f6_table_writer *writer);
 extern TupleTableSlot *f6_table_writer_row(f6_table_writer *writer);
 extern void f6_table_writer_put(f6_table_writer *writer, Size size);
