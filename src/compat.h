@@ -48,6 +48,13 @@
 	index_beginscan(table, index, snapshot, keys, 0)
 #endif
 
+/* Until 15 a relation's file had other names. */
+#if PG_VERSION_NUM < 160000
+#define rd_locator	  rd_node
+#define relNumber	  relNode
+#define RelFileNumber Oid
+#endif
+
 /* Declares and registers a function that SQL calls. */
 #define F6_FUNCTION(name) \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \

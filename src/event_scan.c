@@ -51,15 +51,35 @@ typedef struct item_scan
 struct f6_event_scan
 {
 	Snapshot snapshot;
+	/* open when a list is in them, else NULL */
 	Relation event;
 	Relation event_object;
 	Relation by_position;
 	Relation by_type;
 	Relation by_object;
+
 	int count;
 	item_scan *items;
 	int64 next; /* the least position that was not returned */
 };
+
+/* need_table opens a table, unless it is open. */
+static Relation
+need_table(Relation *table, const char *name)
+{
+	if (*table == NULL)
+		*table = table_open(f6_relation_oid(name), AccessShareLock);
+	return *table;
+}
+
+/* need_index opens an index, unless it is open. */
+static Relation
+need_index(Relation *index, const char *name)
+{
+	if (*index == NULL)
+		*index = index_open(f6_relation_oid(name), AccessShareLock);
+	return *index;
+}
 
 /* list_begin readies a list for being sought in. */
 static void
@@ -79,7 +99,8 @@ list_begin_of_object(position_list *list, f6_event_scan *scan, const pg_uuid_t *
 {
 	ScanKeyInit(&list->keys[0], LIST_COLUMN, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(object));
-	list_begin(list, scan, scan->event_object, scan->by_object);
+	list_begin(list, scan, need_table(&scan->event_object, F6_EVENT_OBJECT),
+			   need_index(&scan->by_object, F6_EVENT_OBJECT_INDEX));
 }
 
 /* list_begin_of_type readies the list of a type. */
@@ -87,11 +108,12 @@ static void
 list_begin_of_type(position_list *list, f6_event_scan *scan, const f6_query_type *type)
 {
 	text *name = cstring_to_text_with_len(type->name, type->length);
+	Relation index = need_index(&scan->by_type, F6_EVENT_BY_TYPE_INDEX);
 
 	ScanKeyEntryInitialize(&list->keys[0], 0, LIST_COLUMN, BTEqualStrategyNumber, InvalidOid,
-						   scan->by_type->rd_indcollation[LIST_COLUMN - 1], F_TEXTEQ,
+						   index->rd_indcollation[LIST_COLUMN - 1], F_TEXTEQ,
 						   PointerGetDatum(name));
-	list_begin(list, scan, scan->event, scan->by_type);
+	list_begin(list, scan, need_table(&scan->event, F6_EVENT), index);
 }
 
 /* list_next moves a list to its next position. */
@@ -170,7 +192,8 @@ item_begin(item_scan *item, f6_event_scan *scan, const f6_query_item *query)
 	if (item->type_count == 0 && item->object_count == 0)
 	{
 		item->object_count = 1;
-		list_begin(&item->objects[0], scan, scan->event, scan->by_position);
+		list_begin(&item->objects[0], scan, need_table(&scan->event, F6_EVENT),
+				   need_index(&scan->by_position, F6_EVENT_POSITION_INDEX));
 	}
 	item->position = -1;
 }
@@ -189,14 +212,9 @@ item_end(item_scan *item)
 f6_event_scan *
 f6_event_scan_begin(const f6_query *query, int64 after, Snapshot snapshot)
 {
-	f6_event_scan *scan = palloc(sizeof(f6_event_scan));
+	f6_event_scan *scan = palloc0(sizeof(f6_event_scan));
 
 	scan->snapshot = snapshot;
-	scan->event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
-	scan->event_object = table_open(f6_relation_oid(F6_EVENT_OBJECT), AccessShareLock);
-	scan->by_position = index_open(f6_relation_oid(F6_EVENT_POSITION_INDEX), AccessShareLock);
-	scan->by_type = index_open(f6_relation_oid(F6_EVENT_BY_TYPE_INDEX), AccessShareLock);
-	scan->by_object = index_open(f6_relation_oid(F6_EVENT_OBJECT_INDEX), AccessShareLock);
 	scan->next = after == PG_INT64_MAX ? after : after + 1;
 	scan->count = query->count;
 	scan->items = palloc_extended(sizeof(item_scan) * scan->count, MCXT_ALLOC_HUGE);
@@ -230,11 +248,17 @@ f6_event_scan_next(f6_event_scan *scan, int64 *position)
 void
 f6_event_scan_end(f6_event_scan *scan)
 {
+	Relation indexes[] = { scan->by_position, scan->by_type, scan->by_object };
+
 	for (int i = 0; i < scan->count; i++)
 		item_end(&scan->items[i]);
-	index_close(scan->by_object, AccessShareLock);
-	index_close(scan->by_type, AccessShareLock);
-	index_close(scan->by_position, AccessShareLock);
-	table_close(scan->event_object, AccessShareLock);
-	table_close(scan->event, AccessShareLock);
+	for (int i = 0; i < (int) lengthof(indexes); i++)
+	{
+		if (indexes[i] != NULL)
+			index_close(indexes[i], AccessShareLock);
+	}
+	if (scan->event_object != NULL)
+		table_close(scan->event_object, AccessShareLock);
+	if (scan->event != NULL)
+		table_close(scan->event, AccessShareLock);
 }

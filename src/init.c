@@ -7,6 +7,7 @@
 #include "f6.h"
 #include "event_type.h"
 #include "guc.h"
+#include "relation.h"
 #include "schema_document.h"
 #include "upcast_function.h"
 #include "zone.h"
@@ -20,6 +21,7 @@ void
 _PG_init(void)
 {
 	f6_guc_init();
+	f6_relation_init();
 	f6_zone_init();
 	f6_schema_document_init();
 	f6_event_type_init();

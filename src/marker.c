@@ -110,11 +110,26 @@ write_on_page(Relation relation, BlockNumber block, const f6_marker *marker)
 	return line != InvalidOffsetNumber;
 }
 
+/* table_blocks returns how many pages the table has; it does not grow. */
+static BlockNumber
+table_blocks(Relation relation)
+{
+	static RelFileNumber counted;
+	static BlockNumber blocks;
+
+	if (counted != relation->rd_locator.relNumber)
+	{
+		blocks = RelationGetNumberOfBlocks(relation);
+		counted = relation->rd_locator.relNumber;
+	}
+	return blocks;
+}
+
 /* write_marker writes a marker on the first page with room; backends begin at different ones. */
 static void
 write_marker(Relation relation, const f6_marker *marker)
 {
-	BlockNumber blocks = RelationGetNumberOfBlocks(relation);
+	BlockNumber blocks = table_blocks(relation);
 
 	for (BlockNumber i = 0; i < blocks; i++)
 	{

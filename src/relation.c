@@ -12,6 +12,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -21,18 +22,65 @@
 #include "errors.h"
 #include "relation.h"
 
+/* f6 has so many, in each file that names them. */
+#define MAX_KNOWN_RELATIONS 64
+
 static const char *const kind_labels[] = { "claim", "correction", "validation" };
 
-/* f6_relation_oid returns the OID of a relation of f6's schema. */
+/* The relations that were looked up before, by the addresses of their names. */
+static struct
+{
+	const char *name;
+	Oid oid;
+} known[MAX_KNOWN_RELATIONS];
+static int known_count;
+
+/* forget_relations forgets them, when the catalogs have changed. */
+static void
+forget_relations(Datum arg, int cache, uint32 hash)
+{
+	(void) arg;
+	(void) cache;
+	(void) hash;
+	known_count = 0;
+}
+
+/* f6_relation_init readies the look-up of relations; called once, when the library is loaded. */
+void
+f6_relation_init(void)
+{
+	CacheRegisterSyscacheCallback(RELNAMENSP, forget_relations, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACENAME, forget_relations, (Datum) 0);
+}
+
+/* remember_relation keeps what was looked up. */
+static void
+remember_relation(const char *name, Oid oid)
+{
+	if (known_count == MAX_KNOWN_RELATIONS)
+		return;
+	known[known_count].name = name;
+	known[known_count++].oid = oid;
+}
+
+/* f6_relation_oid returns the OID of a relation of f6's schema; the name must stay where it is. */
 Oid
 f6_relation_oid(const char *name)
 {
-	Oid relation = get_relname_relid(name, get_namespace_oid(F6_SCHEMA, false));
+	Oid relation;
+
+	for (int i = 0; i < known_count; i++)
+	{
+		if (known[i].name == name)
+			return known[i].oid;
+	}
+	relation = get_relname_relid(name, get_namespace_oid(F6_SCHEMA, false));
 
 	if (!OidIsValid(relation))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation \"%s.%s\" does not exist", F6_SCHEMA, name),
 						errhint("It is part of the extension f6: create the extension anew.")));
+	remember_relation(name, relation);
 	return relation;
 }
 

@@ -121,6 +121,7 @@ typedef enum f6_event_kind
 	F6_VALIDATION
 } f6_event_kind;
 
+extern void f6_relation_init(void);
 extern Oid f6_relation_oid(const char *name);
 extern bool f6_is_relation(Relation relation, const char *name);
 extern bool f6_is_own(Relation relation);

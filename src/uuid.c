@@ -51,6 +51,25 @@ next_tick(void)
 	return tick;
 }
 
+/* random_bytes fills in random bytes; they are fetched from the system many at a time. */
+static void
+random_bytes(unsigned char *bytes, size_t length)
+{
+	static unsigned char fetched[512];
+	static size_t used = sizeof(fetched);
+
+	if (used + length > sizeof(fetched))
+	{
+		used = sizeof(fetched);
+		if (!pg_strong_random(fetched, sizeof(fetched)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+		used = 0;
+	}
+	memcpy(bytes, fetched + used, length);
+	used += length;
+}
+
 /* f6_uuid_new returns a new UUIDv7, later in order than all that this backend made before. */
 Datum
 f6_uuid_new(void)
@@ -62,9 +81,7 @@ f6_uuid_new(void)
 		uuid->data[i] = (unsigned char) (tick >> (52 - 8 * i));
 	uuid->data[6] = (unsigned char) ((tick >> 8) & 0x0f);
 	uuid->data[7] = (unsigned char) tick;
-	if (!pg_strong_random(uuid->data + 8, UUID_LEN - 8))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+	random_bytes(uuid->data + 8, UUID_LEN - 8);
 	stamp(uuid, 7);
 	return UUIDPGetDatum(uuid);
 }
