@@ -22,7 +22,7 @@ create table f6.event (
     event_reference uuid[],
     event_data jsonb not null,
     metadata jsonb,
-    appended_by name not null,
+    appended_by text not null,
     client_addr inet,
     application_name text,
     primary key ("position"),

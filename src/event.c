@@ -573,9 +573,8 @@ complete_provenance(f6_event_row *row)
 {
 	Datum address;
 
-	f6_event_set(
-		row, F6_EVENT_APPENDED_BY,
-		DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetSessionUserId(), false))));
+	f6_event_set(row, F6_EVENT_APPENDED_BY,
+				 CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false)));
 	if (client_address(&address))
 		f6_event_set(row, F6_EVENT_CLIENT_ADDR, address);
 	if (application_name != NULL && application_name[0] != '\0')

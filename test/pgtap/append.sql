@@ -34,7 +34,7 @@ select is((last_event()).event_kind, 'claim', 'the kind is claim');
 select is((last_event()).zone_id, 1, 'the zone is that of the setting');
 select is((last_event()).occurred_at, now(), 'it occurred now');
 select ok((last_event()).created_at between now() and clock_timestamp(), 'it was recorded at the clock');
-select is((last_event()).appended_by, session_user::name, 'appended_by is the session user');
+select is((last_event()).appended_by, session_user::text, 'appended_by is the session user');
 select is((last_event()).application_name, 'append test', 'application_name is the application');
 select is((last_event()).client_addr, inet_client_addr(), 'client_addr is the client');
 select is(substr((last_event()).id::text, 15, 1), '7', 'the id is a UUIDv7');

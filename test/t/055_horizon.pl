@@ -170,7 +170,9 @@ $writers->finish;
 $follower->finish;
 
 # The oracle.
+# A standby hears what has died with the primary, besides a prepared transaction, when the primary next says what runs there.
 $primary->safe_psql('postgres', 'select note(); call follow(0.1)');
+$primary->safe_psql('postgres', 'checkpoint');
 $primary->wait_for_catchup($standby);
 push @on_standby, follow_standby(0.1);
 my $all = $primary->safe_psql('postgres', 'select count(*) from f6.event');
