@@ -49,7 +49,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 .DEFAULT_GOAL := all
-.PHONY: deps test bench fuzz demo demo-stop format help
+.PHONY: deps test test-stress bench bench-growth fuzz demo demo-stop format help
 
 ifneq (,$(PGXS))
 
@@ -129,9 +129,17 @@ test:
 	$(build_and_install)
 	@PG_CONFIG='$(PG_CONFIG)' test/run $(TESTS)
 
+test-stress:
+	$(build_and_install)
+	@PG_CONFIG='$(PG_CONFIG)' test/run stress
+
 bench:
 	$(build_and_install)
 	PG_CONFIG='$(PG_CONFIG)' bench/run
+
+bench-growth:
+	$(build_and_install)
+	PG_CONFIG='$(PG_CONFIG)' bench/growth
 
 fuzz:
 	$(build_and_install)
@@ -155,7 +163,9 @@ help:
 	@echo 'make deps          install what building and testing need (Debian; root or sudo)'
 	@echo 'make test          deps, build, install, and all tests on private servers'
 	@echo '                   TESTS="regress pgtap/NAME.sql t/NAME.pl" runs only those'
+	@echo 'make test-stress   deps, build, install, and a minute of racing writers in each isolation level'
 	@echo 'make bench         deps, build, install, and measure on a private server'
+	@echo 'make bench-growth  the same for appends to a log of ten million events'
 	@echo 'make fuzz          deps (clang and Node.js too), build, install, and fuzz the validator:'
 	@echo '                   libFuzzer for FUZZ_SECONDS (60), then random schemas against ajv'
 	@echo 'make demo          deps, build, install, and a scripted session on a private server'
