@@ -24,7 +24,7 @@
 #include "lock.h"
 
 /* SQL's advisory locks have 1 or 2 there. */
-#define F6_LOCK_CLASS 0xf600
+#define F6_LOCK_CLASS 0x4600
 
 /* What is locked, in the order in which locks are taken. */
 typedef enum lock_kind

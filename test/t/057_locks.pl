@@ -1,0 +1,93 @@
+# Locks are few: what loads millions of rows, or batches from everywhere, works with the lock table that a server has by default,
+# while others append on conditions.  And repeated appends at the same moment are one event.
+# F6_ROWS (200000) is how many rows are loaded.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use F6::Server qw(new_server broken_links sqlstate);
+use IPC::Run qw(start);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $rows = $ENV{F6_ROWS} || 200000;
+my $node = new_server('locks', 'max_connections = 100', 'synchronous_commit = off');
+
+$node->safe_psql('postgres', <<'SQL');
+select f6_register_event_type('Note', '1', 'true');
+create function o(n bigint) returns uuid language sql immutable as $$ select f6_object_id('o', n::text) $$;
+create function batch(first bigint, size int) returns jsonb language sql as
+    $$ select jsonb_agg(jsonb_build_object('event_type', 'Note', 'object_ids', array[o(first + n)], 'event_data', n)) from generate_series(1, size) as n $$;
+create view f6_locks as
+    select pid, mode, granted, objsubid - 17920 as kind from pg_locks where locktype = 'advisory' and objsubid >= 17920;
+SQL
+
+# Returns how a script ends that is run in a session of its own at once with others.
+sub run_all
+{
+	my @runs = map {
+		my ($output, $errors) = ('', '');
+		{ handle => start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c', $_ ], '>', \$output, '2>', \$errors),
+			output => \$output, errors => \$errors }
+	} @_;
+
+	$_->{handle}->finish foreach @runs;
+	return map { ${ $_->{output} } . ${ $_->{errors} } } @runs;
+}
+
+# One event takes a lock for the log, its type, each of its objects, and its id where that is given.
+is($node->safe_psql('postgres', <<'SQL'), "0|ShareLock|1\n2|ShareLock|1\n3|ShareLock|2\n4|ExclusiveLock|1", 'the locks of an append');
+begin;
+select from f6_append('Note', array[o(-1), o(-2)], '1', id => o(-3));
+select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+SQL
+is($node->safe_psql('postgres', <<'SQL'), "0|ShareLock|1\n1|ShareLock|1\n2|ShareLock|1\n3|ExclusiveLock|1", 'the locks of an append on a condition, each in its strongest mode');
+begin;
+select from f6_append('Note', array[o(-4)], '1', after => 0);
+select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+SQL
+is($node->safe_psql('postgres', <<'SQL'), '66|t', 'a transaction takes no more than max_locks_per_transaction of them one by one');
+begin;
+insert into f6.event (event_type, object_ids, event_data) select 'Note', array[o(-1000 - n)], '1' from generate_series(1, 500) as n;
+select count(*), bool_or(kind = 1 and mode = 'RowExclusiveLock') from f6_locks where pid = pg_backend_pid();
+SQL
+is($node->safe_psql('postgres', <<'SQL'), "0|ShareLock|1\n1|RowExclusiveLock|1", 'a batch that is known to be large takes one for all');
+begin;
+select count(*) from f6_append(batch(-100000, 100)) having count(*) < 100;
+select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+SQL
+is($node->safe_psql('postgres', 'select count(*) from f6_locks'), 0, 'none stays');
+
+# COPY
+my $file = $node->basedir . '/rows';
+open my $out, '>', $file or die "$file: $!";
+printf {$out} "Note\t{%08x-0000-4000-8000-000000000000}\t%d\n", $_, $_ foreach 1 .. $rows;
+close $out or die "$file: $!";
+my $before = $node->safe_psql('postgres', 'select count(*) from f6.event');
+my $writers = start([ 'pgbench', '-n', '-c', 4, '-j', 2, '-T', 600, '--max-tries', 10, '-f', '-', $node->connstr('postgres') ],
+	'<', \"select from f6_append('Note', array[gen_random_uuid()], '1', after => 0);", '>', \my $ignored, '2>', \my $complaint);
+is($node->psql('postgres', "copy f6.event (event_type, object_ids, event_data) from '$file'"), 0, "COPY of $rows rows with as many objects");
+$writers->kill_kill;
+is($node->safe_psql('postgres', "select count(*) from f6.event where object_ids[1]::text like '%-0000-4000-8000-000000000000'"), $rows, 'all are there');
+is(broken_links($node), '', 'and linked');
+
+# batches at a time
+my @ends = run_all(map { my $n = $_; "select count(*) from f6_append(batch($n * 10000, 1000))" } 1 .. 64);
+is(join(' ', grep { $_ ne "1000\n" } @ends), '', '64 batches of 1,000 at a time');
+
+# the same at a time
+foreach my $round (1 .. 5)
+{
+	my @answers = run_all(("select * from f6_append('Note', array[o($round)], '1', id => o(-$round - 100))") x 16);
+	is(scalar(@answers), 16, 'sixteen answers');
+	is(join('', grep { $_ ne $answers[0] } @answers), '', "round $round: all equal");
+	is($node->safe_psql('postgres', "select count(*) from f6.event where id = o(-$round - 100)"), 1, 'one event');
+}
+my @refusals = grep { /an event with this id exists, with other content/ }
+  run_all(map { "select * from f6_append('Note', array[o(1)], '$_', id => o(-200))" } 1 .. 16);
+is(scalar(@refusals), 15, 'of different contents for one id one is taken');
+
+done_testing();
