@@ -45,9 +45,9 @@ enum in_flight_column
 	IN_FLIGHT_COLUMNS
 };
 
-/* last_given returns the last position that the sequence has given out, 0 if none. */
+/* last_given returns the last position that the sequence has given out, 0 if none, and which part of WAL says so. */
 static int64
-last_given(void)
+last_given(XLogRecPtr *logged)
 {
 	Relation sequence = relation_open(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), AccessShareLock);
 	Buffer buffer = ReadBuffer(sequence, 0);
@@ -60,8 +60,23 @@ last_given(void)
 		BufferGetPage(buffer), PageGetItemId(BufferGetPage(buffer), FirstOffsetNumber));
 	state = (Form_pg_sequence_data) GETSTRUCT(&tuple);
 	position = state->is_called ? state->last_value : state->last_value - 1;
+	*logged = BufferGetLSNAtomic(buffer);
 	UnlockReleaseBuffer(buffer);
 	relation_close(sequence, AccessShareLock);
+	return position;
+}
+
+/*
+ * last_given_for_good returns the last position given out, when no crash can take that back: who took it may have been
+ * rolled back, which flushes nothing, and a later event must not get a position that the horizon has passed.
+ */
+static int64
+last_given_for_good(void)
+{
+	XLogRecPtr logged;
+	int64 position = last_given(&logged);
+
+	XLogFlush(logged);
 	return position;
 }
 
@@ -74,7 +89,9 @@ f6_position_next(void)
 
 	if (announced < 0)
 	{
-		announced = last_given();
+		XLogRecPtr logged;
+
+		announced = last_given(&logged);
 		f6_marker_set(announced);
 	}
 	position = nextval_internal(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), false);
@@ -124,7 +141,7 @@ last_visible(void)
 int64
 f6_horizon_now(bool ignore_own)
 {
-	int64 horizon = RecoveryInProgress() ? last_visible() : last_given();
+	int64 horizon = RecoveryInProgress() ? last_visible() : last_given_for_good();
 	ListCell *cell;
 
 	foreach (cell, f6_markers_in_progress())

@@ -189,6 +189,18 @@ is($standby->safe_psql('postgres', 'select f6_horizon()'), $primary->safe_psql('
 
 # A standby sees what is in flight, and goes on where the primary was when it is promoted.
 my $in_flight = start([ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-c', 'begin', '-c', 'select note()', '-c', 'select pg_sleep(60)' ], '>', \my $o, '2>', \my $e);
+# What the horizon has passed is not given out again after a crash, though nothing was committed.
+my $passed = $primary->safe_psql('postgres', <<'SQL');
+checkpoint;
+begin;
+do $$ begin perform note() from generate_series(1, 100); end $$;
+rollback;
+select f6_horizon();
+SQL
+$primary->stop('immediate');
+$primary->start;
+cmp_ok($primary->safe_psql('postgres', 'select note()'), '>', $passed, 'no position is given out twice');
+
 $primary->poll_query_until('postgres', 'select count(*) = 1 from f6.in_flight') or die 'no transaction is in flight';
 $primary->safe_psql('postgres', "select note(); begin; select note(); prepare transaction 'promoted'");
 $primary->wait_for_catchup($standby);
