@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -330,7 +331,8 @@ context_position(reading *read, const positions *known)
 		return read->horizon;
 	f6_locks_begin(&locks);
 	f6_query_locks(read->query, &locks);
-	if (f6_locks_are_held_by_others(&locks))
+	/* A standby does not know the primary's locks. */
+	if (RecoveryInProgress() || f6_locks_are_held_by_others(&locks))
 		last = Min(last, read->horizon);
 	else
 		last = Max(last, read->horizon);

@@ -209,6 +209,7 @@ is($standby->safe_psql('postgres', 'select count(*), count(pid), min(lowest_posi
 is($primary->safe_psql('postgres', 'select count(*), count(pid), min(lowest_position) - 1 = f6_horizon() from f6.in_flight'), '2|1|t', 'as the primary does');
 $primary->stop('immediate');
 $in_flight->finish;
+is($standby->safe_psql('postgres', "select (f6_read_context('[{}]')).position = f6_horizon()"), 't', 'and a context read there reaches no further');
 $standby->promote;
 is($standby->safe_psql('postgres', "select prepared, lowest_position - 1 = f6_horizon() from f6.in_flight"), 'promoted|t',
 	'promoted, it knows what ended with the primary and what was prepared');
