@@ -169,8 +169,8 @@ push @on_standby, follow_standby($seconds / 2);
 $writers->finish;
 $follower->finish;
 
-# The oracle.
-# A standby hears what has died with the primary, besides a prepared transaction, when the primary next says what runs there.
+# The oracle.  What a standby learns of transactions that a crash has ended, while an older one was prepared, comes with a checkpoint,
+# or within 15 seconds.
 $primary->safe_psql('postgres', 'select note(); call follow(0.1)');
 $primary->safe_psql('postgres', 'checkpoint');
 $primary->wait_for_catchup($standby);
@@ -187,8 +187,6 @@ is(join(',', @on_standby), $primary->safe_psql('postgres', "select string_agg(po
 is($standby->safe_psql('postgres', 'select f6_horizon()'), $primary->safe_psql('postgres', 'select max(position) from f6.event'),
 	"the standby's horizon comes to the log's end");
 
-# A standby sees what is in flight, and goes on where the primary was when it is promoted.
-my $in_flight = start([ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-c', 'begin', '-c', 'select note()', '-c', 'select pg_sleep(60)' ], '>', \my $o, '2>', \my $e);
 # What the horizon has passed is not given out again after a crash, though nothing was committed.
 my $passed = $primary->safe_psql('postgres', <<'SQL');
 checkpoint;
@@ -201,15 +199,17 @@ $primary->stop('immediate');
 $primary->start;
 cmp_ok($primary->safe_psql('postgres', 'select note()'), '>', $passed, 'no position is given out twice');
 
+# A standby sees what is in flight, and goes on where the primary was when it is promoted.
+my $in_flight = start([ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-c', 'begin', '-c', 'select note()', '-c', 'select pg_sleep(60)' ], '>', \my $o, '2>', \my $e);
 $primary->poll_query_until('postgres', 'select count(*) = 1 from f6.in_flight') or die 'no transaction is in flight';
 $primary->safe_psql('postgres', "select note(); begin; select note(); prepare transaction 'promoted'");
 $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', 'select count(*), count(pid), min(lowest_position) - 1 = f6_horizon() from f6.in_flight'), '2|2|t',
 	'a standby shows what is in flight on the primary');
 is($primary->safe_psql('postgres', 'select count(*), count(pid), min(lowest_position) - 1 = f6_horizon() from f6.in_flight'), '2|1|t', 'as the primary does');
+is($standby->safe_psql('postgres', "select (f6_read_context('[{}]')).position = f6_horizon()"), 't', 'and a context read there reaches no further');
 $primary->stop('immediate');
 $in_flight->finish;
-is($standby->safe_psql('postgres', "select (f6_read_context('[{}]')).position = f6_horizon()"), 't', 'and a context read there reaches no further');
 $standby->promote;
 is($standby->safe_psql('postgres', "select prepared, lowest_position - 1 = f6_horizon() from f6.in_flight"), 'promoted|t',
 	'promoted, it knows what ended with the primary and what was prepared');
