@@ -35,10 +35,28 @@ has_additions(Relation table)
 	const TupleConstr *constraints = RelationGetDescr(table)->constr;
 	const TriggerDesc *triggers = table->trigdesc;
 
-	return (constraints != NULL &&
+	return RelationGetNumberOfAttributes(table) != F6_LINK_COLUMNS ||
+		   (constraints != NULL &&
 			(constraints->num_check > 0 || constraints->has_generated_stored)) ||
 		   (triggers != NULL &&
 			(triggers->trig_insert_before_row || triggers->trig_insert_after_row));
+}
+
+/* f6_links_are_plain tells whether nobody has added to the link tables, so that links can be written without a statement. */
+bool
+f6_links_are_plain(void)
+{
+	static const char *const tables[] = { F6_EVENT_OBJECT, F6_EVENT_LINK };
+	bool are_plain = true;
+
+	for (int i = 0; i < (int) lengthof(tables); i++)
+	{
+		Relation table = table_open(f6_relation_oid(tables[i]), RowExclusiveLock);
+
+		are_plain = are_plain && !has_additions(table);
+		table_close(table, NoLock);
+	}
+	return are_plain;
 }
 
 /* begin_table begins to write into a link table. */

@@ -83,6 +83,25 @@ has_own_triggers_only(Relation event)
 	return own == 2;
 }
 
+/* has_own_columns_only tells whether the table has f6's columns, no others, and NULL may stand where f6 leaves it. */
+static bool
+has_own_columns_only(Relation event)
+{
+	static const int nullable[] = { F6_EVENT_SOURCE_ID,	  F6_EVENT_SOURCE_TYPE,
+									F6_EVENT_REFERENCE,	  F6_EVENT_METADATA,
+									F6_EVENT_CLIENT_ADDR, F6_EVENT_APPLICATION_NAME };
+	TupleDesc descriptor = RelationGetDescr(event);
+
+	if (descriptor->natts != F6_EVENT_COLUMNS)
+		return false;
+	for (int i = 0; i < (int) lengthof(nullable); i++)
+	{
+		if (TupleDescAttr(descriptor, nullable[i] - 1)->attnotnull)
+			return false;
+	}
+	return true;
+}
+
 /* is_plain tells whether an INSERT into the table would do no more than f6 does itself. */
 static bool
 is_plain(Relation event)
@@ -90,10 +109,10 @@ is_plain(Relation event)
 	const TupleConstr *constraints = RelationGetDescr(event)->constr;
 
 	return event->rd_rel->relkind == RELKIND_RELATION && !event->rd_rel->relispartition &&
-		   event->rd_rules == NULL && RelationGetNumberOfAttributes(event) == F6_EVENT_COLUMNS &&
+		   event->rd_rules == NULL && has_own_columns_only(event) &&
 		   (constraints == NULL || constraints->num_check == 0) &&
 		   check_enable_rls(RelationGetRelid(event), InvalidOid, true) != RLS_ENABLED &&
-		   has_own_triggers_only(event);
+		   has_own_triggers_only(event) && f6_links_are_plain();
 }
 
 /* check_columns refuses a caller who lacks a privilege on a table and on one of some columns. */

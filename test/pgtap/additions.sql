@@ -1,0 +1,30 @@
+-- What somebody else has added to the log and its links holds for f6_append as it does for INSERT.
+begin;
+select no_plan();
+
+create function object(name text) returns uuid language sql immutable as $$ select f6_object_id('test', name) $$;
+select f6_register_event_type('Note', '1', 'true');
+
+alter table f6.event alter column metadata set not null;
+select throws_ok($$select f6_append('Note', array[object('x')], '{}')$$, '23502', null, 'a column that must not be NULL');
+select lives_ok($$select f6_append('Note', array[object('x')], '{}', metadata => '{}')$$, 'and is not');
+alter table f6.event alter column metadata drop not null;
+
+alter table f6.event_object add column note text not null default '';
+select throws_ok($$select f6_append('Note', array[object('x')], '{}')$$, '23502', null, 'nor one of the links');
+alter table f6.event_object drop column note;
+alter table f6.event_link add column note text check (note = 'x');
+select lives_ok($$select f6_append('Note', array[object('x')], '{}')$$, 'a column that may be NULL');
+select is((select count(*) from f6.event_object), (select sum(cardinality(object_ids)) from f6.event), 'each event is linked');
+
+create table linked (object_id uuid, is_logged boolean);
+create function note_link() returns trigger language plpgsql as $$
+begin
+    insert into linked values (new.object_id, exists (select from f6.event where "position" = new."position"));
+    return null;
+end $$;
+create trigger note_link after insert on f6.event_object for each row execute function note_link();
+do $$ declare appended f6.appended; begin appended := f6_append('Note', array[object('linked')], '{}'); end $$;
+select results_eq('select * from linked', $$values (object('linked'), true)$$, 'a trigger on the links finds the event in the log');
+select * from finish();
+rollback;
