@@ -460,6 +460,8 @@ append_events(append *append)
 		palloc_extended(sizeof(appended_event) * Max(append->count, 1), MCXT_ALLOC_HUGE);
 	if (append->count == 0)
 		return;
+	/* Before anything is locked or looked up, so that nobody else holds others up, or learns what a condition says. */
+	f6_event_check_writer(append->event);
 	if (!with_created_at)
 		writer = f6_event_writer_begin(append->event);
 	append_locks(append, append->given, true, &locks);

@@ -3,7 +3,7 @@
  *		The direct path: writing checked events and their links below the level of statements.
  *
  * It is for tables on which nothing but f6's own triggers, no policy, no rule, no constraint and no column of somebody
- * else stands: what these would do can't be done here.  The caller's privileges are checked as for an INSERT.
+ * else stands: what these would do can't be done here.  The caller's privileges are to be checked before, as an INSERT would.
  */
 #include "postgres.h"
 
@@ -130,9 +130,9 @@ check_columns(Relation event, AclMode privilege, const int *columns, int count)
 	}
 }
 
-/* check_privileges refuses a caller who may not insert what a writer gives, or see what an append returns. */
-static void
-check_privileges(Relation event)
+/* f6_event_check_writer refuses a caller who may not insert what a writer gives, or see what an append returns. */
+void
+f6_event_check_writer(Relation event)
 {
 	static const int given[] = { F6_EVENT_ZONE_ID,	  F6_EVENT_ID,		   F6_EVENT_OCCURRED_AT,
 								 F6_EVENT_OBJECT_IDS, F6_EVENT_EVENT_TYPE, F6_EVENT_EVENT_VERSION,
@@ -154,7 +154,6 @@ f6_event_writer_begin(Relation event)
 		return NULL;
 	PreventCommandIfReadOnly("f6_append()");
 	PreventCommandIfParallelMode("f6_append()");
-	check_privileges(event);
 	writer = palloc(sizeof(f6_event_writer));
 	writer->events = f6_table_writer_begin(event);
 	if (!f6_table_writer_is_plain(writer->events))

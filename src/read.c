@@ -277,11 +277,10 @@ f6_read(PG_FUNCTION_ARGS)
 	do
 	{
 		found = next_positions(&read, after, Min(room, EVENTS_AT_A_TIME));
+		/* Also where there are none: who may not read must not learn even that. */
+		room -= put_events(fcinfo, &found, room);
 		if (found.count > 0)
-		{
 			after = found.list[found.count - 1];
-			room -= put_events(fcinfo, &found, room);
-		}
 		MemoryContextReset(working);
 	} while (found.count > 0 && room > 0);
 	MemoryContextSwitchTo(caller);

@@ -26,5 +26,20 @@ end $$;
 create trigger note_link after insert on f6.event_object for each row execute function note_link();
 do $$ declare appended f6.appended; begin appended := f6_append('Note', array[object('linked')], '{}'); end $$;
 select results_eq('select * from linked', $$values (object('linked'), true)$$, 'a trigger on the links finds the event in the log');
+drop trigger note_link on f6.event_object;
+
+-- Who may not append waits for nothing, locks nothing and learns nothing, whichever way the events would go.
+create role f6_test_nobody;
+grant execute on all functions in schema public to f6_test_nobody;
+set local role f6_test_nobody;
+select throws_ok($$select f6_append('Note', array[object('x')], '{}', unless => '[{}]')$$, '42501', null, 'no condition without the privilege');
+reset role;
+create function let_pass() returns trigger language plpgsql as 'begin return new; end';
+create trigger let_pass before insert on f6.event for each row execute function let_pass();
+set local role f6_test_nobody;
+select throws_ok($$select f6_append('Note', array[object('x')], '{}', unless => '[{}]')$$, '42501', null, 'nor with a trigger of somebody else''s');
+select throws_ok($$select f6_read('{"types": ["Note"]}')$$, '42501', null, 'nor are events read');
+select throws_ok($$select f6_read('{"types": ["None"]}')$$, '42501', null, 'also when there are none');
+reset role;
 select * from finish();
 rollback;
