@@ -6,8 +6,8 @@
  * log.  So two transactions only wait for each other when the condition of one can see the events of the other.
  *
  * The server's lock table is small.  A transaction that would need too many locks takes the bulk lock in place of its types
- * and objects, which every condition shares in a mode of its own: appends in bulk don't wait for each other.  A condition that
- * asks about too much excludes the log.
+ * and objects, which every condition shares in a mode of its own: appends in bulk don't wait for each other.  One whose
+ * conditions ask about too much excludes the log.
  *
  * They are advisory locks of the transaction, under tags that SQL's functions for advisory locks cannot name: pg_locks
  * shows them with an objsubid of F6_LOCK_CLASS and more.
@@ -23,7 +23,7 @@
 #include "guc.h"
 #include "lock.h"
 
-/* SQL's advisory locks have 1 or 2 there. */
+/* SQL's advisory locks have 1 or 2 there; pg_locks shows 16 bits with their sign. */
 #define F6_LOCK_CLASS 0x4600
 
 /* What is locked, in the order in which locks are taken. */
@@ -44,9 +44,10 @@ struct f6_lock
 	uint64 key;
 };
 
-/* How many locks of events the current transaction has taken. */
+/* How many locks the current transaction has taken of which there may be many, and how many of these for conditions. */
 static FullTransactionId counted_in;
 static int counted;
+static int counted_of_conditions;
 
 /* f6_locks_begin begins a collection, in the current memory context. */
 void
@@ -211,18 +212,45 @@ is_countable(const f6_lock *lock)
 	return lock->kind == LOCK_TYPE || lock->kind == LOCK_OBJECT || lock->kind == LOCK_ID;
 }
 
-/* taken_before returns how many such locks the current transaction has taken before. */
-static int
-taken_before(void)
+/* is_held tells whether the current transaction has taken a lock before. */
+static bool
+is_held(const f6_lock *lock)
+{
+	LOCKTAG tag = lock_tag(lock->kind, lock->key);
+
+	return f6_lock_is_held(&tag, lock_mode(lock));
+}
+
+/* begin_count sets the counts back in a new transaction. */
+static void
+begin_count(void)
 {
 	FullTransactionId current = GetTopFullTransactionId();
 
-	if (!FullTransactionIdEquals(counted_in, current))
+	if (FullTransactionIdEquals(counted_in, current))
+		return;
+	counted_in = current;
+	counted = 0;
+	counted_of_conditions = 0;
+}
+
+/* count_new returns how many locks there may be many of and are not held yet, and how many of these are for conditions. */
+static int
+count_new(const f6_locks *locks, int *of_conditions)
+{
+	int count = 0;
+
+	*of_conditions = 0;
+	for (int i = 0; i < locks->count; i++)
 	{
-		counted_in = current;
-		counted = 0;
+		const f6_lock *lock = &locks->locks[i];
+
+		if (!is_countable(lock) || is_held(lock))
+			continue;
+		count++;
+		*of_conditions += lock->query;
 	}
-	return counted;
+	return count;
 }
 
 /* drop_countable leaves out the locks for which others stand: those of conditions as well, or only of appends. */
@@ -239,21 +267,6 @@ drop_countable(f6_locks *locks, bool conditions)
 	locks->count = kept;
 }
 
-/* count_locks returns how many locks there may be many of, and how many of these are for conditions. */
-static int
-count_locks(const f6_locks *locks, int *of_conditions)
-{
-	int count = 0;
-
-	*of_conditions = 0;
-	for (int i = 0; i < locks->count; i++)
-	{
-		count += is_countable(&locks->locks[i]);
-		*of_conditions += is_countable(&locks->locks[i]) && locks->locks[i].query;
-	}
-	return count;
-}
-
 /* has_bulk_lock tells whether the transaction appends in bulk already. */
 static bool
 has_bulk_lock(void)
@@ -268,22 +281,25 @@ static void
 limit_locks(f6_locks *locks)
 {
 	int threshold = f6_bulk_threshold_setting >= 0 ? f6_bulk_threshold_setting : max_locks_per_xact;
+	bool in_bulk = has_bulk_lock();
 	int of_conditions;
-	int count = count_locks(locks, &of_conditions);
+	int count = count_new(locks, &of_conditions);
 
-	if (has_bulk_lock())
-		drop_countable(locks, false);
-	else if (taken_before() + count > threshold)
+	begin_count();
+	if (!in_bulk && counted + count > threshold)
 	{
 		want(locks, LOCK_BULK, 0, true, false);
-		drop_countable(locks, false);
+		in_bulk = true;
 	}
-	if (of_conditions > threshold)
+	if (in_bulk)
+		drop_countable(locks, false);
+	if (in_bulk && counted_of_conditions + of_conditions > threshold)
 	{
 		want(locks, LOCK_LOG, 0, false, true);
 		drop_countable(locks, true);
 	}
-	counted += count_locks(locks, &of_conditions);
+	counted += count_new(locks, &of_conditions);
+	counted_of_conditions += of_conditions;
 	sort_locks(locks);
 }
 
