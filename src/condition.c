@@ -19,9 +19,6 @@
 #include "event_scan.h"
 #include "uuid.h"
 
-/* How many items of a query are looked for at a time; each takes some memory. */
-#define ITEMS_AT_A_TIME 64
-
 /* f6_condition_read reads the parameters after and unless of an append. */
 void
 f6_condition_read(f6_condition *condition, const NullableDatum *after, const NullableDatum *unless)
@@ -78,11 +75,12 @@ f6_condition_check(Relation event, const f6_condition *condition, const f6_query
 	bool is_found = false;
 	f6_event_row found;
 
-	for (int i = 0; i < query->count; i += ITEMS_AT_A_TIME)
+	for (int i = 0; i < query->count;)
 	{
-		f6_query items = { Min(query->count - i, ITEMS_AT_A_TIME), query->items + i };
+		f6_query items = f6_query_part(query, i);
 
 		is_found |= find_first(event, &items, condition->after, &limit, &found);
+		i += items.count;
 	}
 	if (is_found)
 		refuse_append(event, condition, &found);

@@ -12,6 +12,9 @@
 #include "event_query.h"
 #include "jsonb_walk.h"
 
+/* How many objects and types are looked for at a time, if not one item has more; each takes some 50 kB and a page of buffers. */
+#define LISTS_AT_A_TIME 64
+
 /* refuse_query raises the error for a document that is no query; the item counts from 1, 0 is the whole. */
 static void pg_attribute_printf(2, 3) __attribute__((noreturn))
 refuse_query(int item, const char *reason, ...)
@@ -176,6 +179,22 @@ f6_query_of_objects(const f6_uuids *objects)
 		query->items[i].objects.ids = &objects->ids[i];
 	}
 	return query;
+}
+
+/* f6_query_part returns the next items of a query, from the given one on, as many as are looked for at a time. */
+f6_query
+f6_query_part(const f6_query *query, int first)
+{
+	f6_query part = { 0, query->items + first };
+	int lists = 0;
+
+	do
+	{
+		const f6_query_item *item = &part.items[part.count++];
+
+		lists += Max(item->objects.count + item->type_count, 1);
+	} while (first + part.count < query->count && lists < LISTS_AT_A_TIME);
+	return part;
 }
 
 /* item_locks adds the locks without which no event that matches an item can be appended: one of its objects suffices. */

@@ -36,9 +36,8 @@
 F6_FUNCTION(f6_read);
 F6_FUNCTION(f6_read_context);
 
-/* How many events are read at a time, and how many items of a query are looked for at a time. */
+/* How many events are read at a time. */
 #define EVENTS_AT_A_TIME 1000
-#define ITEMS_AT_A_TIME	 64
 
 #define READ_QUERY \
 	"select e from f6.event as e where e.\"position\" operator(pg_catalog.=) any ($1) " \
@@ -152,11 +151,12 @@ next_positions(reading *read, int64 after, int limit)
 {
 	positions found = { 0, NULL };
 
-	for (int i = 0; i < read->query->count; i += ITEMS_AT_A_TIME)
+	for (int i = 0; i < read->query->count;)
 	{
-		f6_query items = { Min(read->query->count - i, ITEMS_AT_A_TIME), read->query->items + i };
+		f6_query items = f6_query_part(read->query, i);
 
 		found = merge_positions(found, scan_positions(read, &items, after, limit), limit);
+		i += items.count;
 	}
 	if (IsolationUsesXactSnapshot())
 		end_before_unseen(read, &found);
