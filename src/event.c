@@ -96,7 +96,7 @@ f6_event_find(Relation event, Datum id, f6_event_row *row)
 	return found;
 }
 
-/* f6_event_find_at reads the event at a position, if a snapshot sees one there. */
+/* f6_event_find_at reads the event at a position, if a snapshot sees one there; it only tells so where no row is given. */
 bool
 f6_event_find_at(Relation event, int64 position, Snapshot snapshot, f6_event_row *row)
 {
@@ -108,7 +108,7 @@ f6_event_find_at(Relation event, int64 position, Snapshot snapshot, f6_event_row
 				Int64GetDatum(position));
 	scan = systable_beginscan(event, f6_relation_oid(F6_EVENT_POSITION_INDEX), true, snapshot, 1,
 							  &key);
-	found = read_next(event, scan, row);
+	found = row == NULL ? HeapTupleIsValid(systable_getnext(scan)) : read_next(event, scan, row);
 	systable_endscan(scan);
 	return found;
 }

@@ -133,12 +133,11 @@ scan_positions(const reading *read, const f6_query *items, int64 after, int limi
 static void
 end_before_unseen(reading *read, positions *found)
 {
-	f6_event_row row;
-
 	for (int i = 0; i < found->count; i++)
 	{
-		if (f6_event_find_at(read->event, found->list[i], read->snapshot, &row) ||
-			!f6_event_find_at(read->event, found->list[i], SnapshotSelf, &row))
+		CHECK_FOR_INTERRUPTS();
+		if (f6_event_find_at(read->event, found->list[i], read->snapshot, NULL) ||
+			!f6_event_find_at(read->event, found->list[i], SnapshotSelf, NULL))
 			continue;
 		read->end = found->list[i] - 1;
 		found->count = i;
