@@ -140,6 +140,7 @@ f6_event_check_writer(Relation event)
 								 F6_EVENT_REFERENCE,  F6_EVENT_DATA,	   F6_EVENT_METADATA };
 	static const int returned[] = { F6_EVENT_POSITION_COLUMN, F6_EVENT_ID, F6_EVENT_CREATED_AT };
 
+	(void) LookupExplicitNamespace(F6_SCHEMA, false);
 	check_columns(event, ACL_INSERT, given, lengthof(given));
 	check_columns(event, ACL_SELECT, returned, lengthof(returned));
 }

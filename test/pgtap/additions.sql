@@ -41,5 +41,11 @@ select throws_ok($$select f6_append('Note', array[object('x')], '{}', unless => 
 select throws_ok($$select f6_read('{"types": ["Note"]}')$$, '42501', null, 'nor are events read');
 select throws_ok($$select f6_read('{"types": ["None"]}')$$, '42501', null, 'also when there are none');
 reset role;
+grant f6_writer to f6_test_nobody;
+drop trigger let_pass on f6.event;
+revoke usage on schema f6 from public;
+set local role f6_test_nobody;
+select throws_ok($$select f6_append('Note', array[object('x')], '{}')$$, '42501', 'permission denied for schema f6', 'nor who may not use the schema');
+reset role;
 select * from finish();
 rollback;
