@@ -264,6 +264,7 @@ f6_read(PG_FUNCTION_ARGS)
 	positions found;
 	int64 after;
 	int room;
+	int limit;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	require_query(fcinfo);
@@ -275,13 +276,14 @@ f6_read(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(working);
 	do
 	{
-		found = next_positions(&read, after, Min(room, EVENTS_AT_A_TIME));
+		limit = Min(room, EVENTS_AT_A_TIME);
+		found = next_positions(&read, after, limit);
 		/* Also where there are none: who may not read must not learn even that. */
 		room -= put_events(fcinfo, &found, room);
 		if (found.count > 0)
 			after = found.list[found.count - 1];
 		MemoryContextReset(working);
-	} while (found.count > 0 && room > 0);
+	} while (found.count == limit && room > 0);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(working);
 	reading_end(&read);
