@@ -58,7 +58,7 @@ is_uuid(const char *text, int length)
 	return digits == 2 * UUID_LEN && text[length - 1] != '-';
 }
 
-/* read_objects reads the objects that an item's events must name, each once. */
+/* read_objects reads the objects that an item's events must name. */
 static void
 read_objects(const JsonbValue *list, int item, f6_query_item *result)
 {
