@@ -20,15 +20,22 @@ static void pg_attribute_printf(2, 3) __attribute__((noreturn))
 refuse_query(int item, const char *reason, ...)
 {
 	StringInfoData text;
-	va_list arguments;
 
 	initStringInfo(&text);
 	if (item > 0)
 		appendStringInfo(&text, "In item %d ", item);
-	va_start(arguments, reason);
-	while (appendStringInfoVA(&text, reason, arguments) != 0)
-		enlargeStringInfo(&text, text.maxlen);
-	va_end(arguments);
+	for (;;)
+	{
+		va_list arguments;
+		int needed;
+
+		va_start(arguments, reason);
+		needed = appendStringInfoVA(&text, reason, arguments);
+		va_end(arguments);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&text, needed);
+	}
 	ereport(
 		ERROR,
 		(errcode(F6_ERR_BAD_ARGUMENT), errmsg("malformed query of events"),

@@ -126,6 +126,17 @@ from (values ('[]'), ('1'), ('null'), ('"A"'), ('[[]]'), ('[null]'), ('[1]'), ('
     ('{"objects": ["00000000-0000-0000-0000-0000000000000"]}'), ('{"objects": ["00000000-0000-0000-0000-00000000000"]}'), ('{"objects": ["{00000000-0000-0000-0000-000000000000"]}'),
     ('{"objects": ["0-0000000-0000-0000-0000-000000000000"]}'), ('{"objects": ["00000000--0000-0000-0000-000000000000"]}'), ('{"objects": ["-00000000000000000000000000000000"]}'),
     ('{"objects": ["00000000000000000000000000000000-"]}'), ('[{}, {"objects": ["00000000-0000-0000-0000-00000000000g"]}]')) malformed (query);
+create function detail(query jsonb) returns text language plpgsql as $$
+declare
+    detail text;
+begin
+    perform f6_read(query);
+    return null;
+exception when others then
+    get stacked diagnostics detail = pg_exception_detail;
+    return detail;
+end $$;
+select is(detail(jsonb_build_object(repeat('long', 10000), 1)), format('In item 1 the key "%s" is not known.', repeat('long', 10000)), 'a long key');
 select throws_ok(format('select f6_read(%L)', '[{"types": "A"}]'), '22023', 'malformed query of events', 'f6_read');
 select throws_ok('select f6_read_context(''[]'')', '22023', 'malformed query of events', 'f6_read_context');
 select throws_ok('select f6_read(null)', '22004', 'query must not be NULL', 'no query');
