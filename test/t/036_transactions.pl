@@ -251,6 +251,22 @@ is(answer("select distinct appended_by, application_name from f6.event where eve
 	'writer|036_transactions.pl', 'the session user is who appended');
 consistent('roles');
 
+# What the owner adds to a table of f6 holds, also where f6_append does not need a statement.
+foreach my $addition (
+	[ 'alter table f6.event alter column event_source_type set not null', '23502', 'NOT NULL of a column of the log' ],
+	[ 'alter table f6.event_object add column extra text not null', '23502', 'NOT NULL of a column added to the links' ],
+	[ 'create table object (id uuid primary key); alter table f6.event_object add foreign key (object_id) references object', '23503', 'a foreign key of the links' ],
+	[ 'create table known (id uuid primary key); alter table f6.event_link add foreign key (reference_id) references known', '23503', 'a foreign key of the references' ])
+{
+	my ($change, $expected, $name) = @$addition;
+
+	$node->safe_psql('postgres', "create database added");
+	is(sqlstate($node, "create extension f6; select f6_register_event_type('Note', '1', 'true'); $change;
+		select f6_append('Note', array[f6_object_id('a', 'b')], '1', id => f6_object_id('c', 'd'), event_source_type => case when '$expected' = '23503' then 'x' end);
+		select f6_append('Note', array[f6_object_id('a', 'b')], '1', event_reference => array[f6_object_id('c', 'd')])", database => 'added'), $expected, $name);
+	$node->safe_psql('postgres', "drop database added");
+}
+
 # A column that the owner adds to a table of f6 is kept, or refused; the server lives on.
 $node->safe_psql('postgres', 'alter table f6.event add column extra text, add column another text');
 foreach my $append ('select note(140)', "insert into f6.event $columns values @{[row(141)]}", 'select f6_state_asof(name(1))')
