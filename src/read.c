@@ -187,19 +187,19 @@ run_query(Datum position_array)
 		elog(ERROR, "could not read events: %s", SPI_result_code_string(result));
 }
 
-/* read_row returns a row that the query has found, in the version to read. */
+/* read_row returns a row that the query has found, in the version to read; that is the stored one, if it is not upcast. */
 static HeapTuple
-read_row(FmgrInfo *call_site, TupleDesc descriptor, uint64 number)
+read_row(FmgrInfo *call_site, TupleDesc descriptor, uint64 number, HeapTuple stored)
 {
-	HeapTupleData stored = { 0 };
 	HeapTuple upcast;
 	bool isnull;
 
-	stored.t_data = DatumGetHeapTupleHeader(
+	memset(stored, 0, sizeof(*stored));
+	stored->t_data = DatumGetHeapTupleHeader(
 		SPI_getbinval(SPI_tuptable->vals[number], SPI_tuptable->tupdesc, 1, &isnull));
-	stored.t_len = HeapTupleHeaderGetDatumLength(stored.t_data);
-	upcast = f6_upcast_row(call_site, &stored, descriptor, NULL);
-	return upcast != NULL ? upcast : heap_copytuple(&stored);
+	stored->t_len = HeapTupleHeaderGetDatumLength(stored->t_data);
+	upcast = f6_upcast_row(call_site, stored, descriptor, NULL);
+	return upcast != NULL ? upcast : stored;
 }
 
 /* put_events adds the events at some positions to a function's result, at most so many; it returns how many. */
@@ -214,8 +214,11 @@ put_events(FunctionCallInfo fcinfo, const positions *found, int limit)
 	count = Min(SPI_processed, (uint64) limit);
 	for (uint64 i = 0; i < count; i++)
 	{
+		HeapTupleData stored;
+
 		CHECK_FOR_INTERRUPTS();
-		tuplestore_puttuple(returned->setResult, read_row(fcinfo->flinfo, returned->setDesc, i));
+		tuplestore_puttuple(returned->setResult,
+							read_row(fcinfo->flinfo, returned->setDesc, i, &stored));
 	}
 	SPI_finish();
 	return (int) count;
@@ -342,33 +345,51 @@ context_position(reading *read, const positions *known)
 	return read->end;
 }
 
-/* event_array returns the events at some positions as an array of f6.event. */
-static Datum
-event_array(FunctionCallInfo fcinfo, const reading *read, const positions *known)
+/* get_events reads the events at some positions, each as a value of f6.event in the current memory context; it returns how many. */
+static int
+get_events(FunctionCallInfo fcinfo, const reading *read, const positions *known, Datum *events)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Oid row_type = RelationGetForm(read->event)->reltype;
-	Datum *elements;
-	uint64 count;
+	TupleDesc descriptor = RelationGetDescr(read->event);
+	int count;
 
 	SPI_connect();
 	run_query(position_array(known));
-	count = SPI_processed;
-	elements = SPI_palloc(sizeof(Datum) * Max(count, 1));
-	for (uint64 i = 0; i < count; i++)
+	count = (int) SPI_processed;
+	for (int i = 0; i < count; i++)
 	{
+		HeapTupleData stored;
 		MemoryContext own;
 		HeapTuple row;
 
 		CHECK_FOR_INTERRUPTS();
-		row = read_row(fcinfo->flinfo, RelationGetDescr(read->event), i);
+		row = read_row(fcinfo->flinfo, descriptor, i, &stored);
 		own = MemoryContextSwitchTo(caller);
-		elements[i] = heap_copy_tuple_as_datum(row, RelationGetDescr(read->event));
+		events[i] = heap_copy_tuple_as_datum(row, descriptor);
 		MemoryContextSwitchTo(own);
 	}
 	SPI_finish();
-	return PointerGetDatum(
-		construct_array(elements, (int) count, row_type, -1, false, TYPALIGN_DOUBLE));
+	return count;
+}
+
+/* event_array returns the events at some positions as an array of f6.event. */
+static Datum
+event_array(FunctionCallInfo fcinfo, const reading *read, const positions *known)
+{
+	Oid row_type = RelationGetForm(read->event)->reltype;
+	Datum *events = palloc_extended(sizeof(Datum) * Max(known->count, 1), MCXT_ALLOC_HUGE);
+	int read_until = 0;
+	int count = 0;
+
+	do
+	{
+		positions part = { Min(known->count - read_until, EVENTS_AT_A_TIME),
+						   known->list + read_until };
+
+		count += get_events(fcinfo, read, &part, events + count);
+		read_until += part.count;
+	} while (read_until < known->count);
+	return PointerGetDatum(construct_array(events, count, row_type, -1, false, TYPALIGN_DOUBLE));
 }
 
 /* f6_read_context(query, folded) returns the events that match a query, or their fold, and the position of what was read. */
