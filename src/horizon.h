@@ -6,6 +6,7 @@
 #define F6_HORIZON_H
 
 extern int64 f6_position_next(void);
+extern void f6_positions_settle(void);
 extern void f6_horizon_hold(void);
 extern int64 f6_horizon_now(bool ignore_own);
 

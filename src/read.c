@@ -338,7 +338,10 @@ context_position(reading *read, const positions *known)
 	if (RecoveryInProgress() || f6_locks_are_held_by_others(&locks))
 		last = Min(last, read->horizon);
 	else
+	{
 		last = Max(last, read->horizon);
+		f6_positions_settle();
+	}
 	read->end = Min(read->end, last);
 	later = all_positions(read, read->horizon);
 	end_before_unseen(read, &later);
