@@ -372,6 +372,18 @@ lacks_objects(const append *append)
 	return false;
 }
 
+/* has_references tells whether any row references events. */
+static bool
+has_references(const append *append)
+{
+	for (int i = 0; i < append->count; i++)
+	{
+		if (f6_event_has(&append->given[i], F6_EVENT_REFERENCE))
+			return true;
+	}
+	return false;
+}
+
 /*
  * check_append completes the events and checks the condition, under their locks.  A repetition of what the log holds already
  * needs no condition: it is what has changed the log.
@@ -463,7 +475,7 @@ append_events(append *append)
 	/* Before anything is locked or looked up, so that nobody else holds others up, or learns what a condition says. */
 	f6_event_check_writer(append->event);
 	if (!with_created_at)
-		writer = f6_event_writer_begin(append->event);
+		writer = f6_event_writer_begin(append->event, has_references(append));
 	append_locks(append, append->given, true, &locks);
 	f6_locks_take(&locks);
 	if (writer != NULL || append->condition.is_given)

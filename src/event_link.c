@@ -42,21 +42,22 @@ has_additions(Relation table)
 			(triggers->trig_insert_before_row || triggers->trig_insert_after_row));
 }
 
-/* f6_links_are_plain tells whether nobody has added to the link tables, so that links can be written without a statement. */
-bool
-f6_links_are_plain(void)
+/* is_plain tells whether nobody has added to a table, which stays locked so that nobody does until the transaction ends. */
+static bool
+is_plain(const char *name)
 {
-	static const char *const tables[] = { F6_EVENT_OBJECT, F6_EVENT_LINK };
-	bool are_plain = true;
+	Relation table = table_open(f6_relation_oid(name), RowExclusiveLock);
+	bool is_plain = !has_additions(table);
 
-	for (int i = 0; i < (int) lengthof(tables); i++)
-	{
-		Relation table = table_open(f6_relation_oid(tables[i]), RowExclusiveLock);
+	table_close(table, NoLock);
+	return is_plain;
+}
 
-		are_plain = are_plain && !has_additions(table);
-		table_close(table, NoLock);
-	}
-	return are_plain;
+/* f6_links_are_plain tells whether links, and those to referenced events as well, can be written without a statement. */
+bool
+f6_links_are_plain(bool with_references)
+{
+	return is_plain(F6_EVENT_OBJECT) && (!with_references || is_plain(F6_EVENT_LINK));
 }
 
 /* begin_table begins to write into a link table. */

@@ -112,7 +112,7 @@ is_plain(Relation event)
 		   event->rd_rules == NULL && has_own_columns_only(event) &&
 		   (constraints == NULL || constraints->num_check == 0) &&
 		   check_enable_rls(RelationGetRelid(event), InvalidOid, true) != RLS_ENABLED &&
-		   has_own_triggers_only(event) && f6_links_are_plain();
+		   has_own_triggers_only(event);
 }
 
 /* check_columns refuses a caller who lacks a privilege on a table and on one of some columns. */
@@ -145,13 +145,16 @@ f6_event_check_writer(Relation event)
 	check_columns(event, ACL_SELECT, returned, lengthof(returned));
 }
 
-/* f6_event_writer_begin begins to write events; NULL where only a statement can do all that is to be done. */
+/*
+ * f6_event_writer_begin begins to write events, which may reference others or not; NULL where only a statement can do all
+ * that is to be done.
+ */
 f6_event_writer *
-f6_event_writer_begin(Relation event)
+f6_event_writer_begin(Relation event, bool with_references)
 {
 	f6_event_writer *writer;
 
-	if (!is_plain(event))
+	if (!is_plain(event) || !f6_links_are_plain(with_references))
 		return NULL;
 	PreventCommandIfReadOnly("f6_append()");
 	PreventCommandIfParallelMode("f6_append()");

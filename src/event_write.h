@@ -10,7 +10,7 @@
 typedef struct f6_event_writer f6_event_writer;
 
 extern void f6_event_check_writer(Relation event);
-extern f6_event_writer *f6_event_writer_begin(Relation event);
+extern f6_event_writer *f6_event_writer_begin(Relation event, bool with_references);
 extern void f6_event_writer_put(f6_event_writer *writer, const f6_event_row *row);
 extern void f6_event_writer_end(f6_event_writer *writer);
 
