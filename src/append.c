@@ -27,6 +27,7 @@
 #include "condition.h"
 #include "errors.h"
 #include "event.h"
+#include "event_basis.h"
 #include "event_json.h"
 #include "event_write.h"
 #include "relation.h"
@@ -258,9 +259,9 @@ enter_batch(const f6_event_row *rows, int count)
 	current_batch = batch;
 }
 
-/* rows_objects returns the objects that rows name, each once. */
+/* rows_objects returns the objects that rows name, or will name as far as that is known, each once. */
 static const f6_uuids *
-rows_objects(const f6_event_row *rows, int count)
+rows_objects(Relation event, const f6_event_row *rows, int count)
 {
 	f6_uuids *objects = palloc0(sizeof(f6_uuids));
 	List *named = NIL;
@@ -271,9 +272,7 @@ rows_objects(const f6_event_row *rows, int count)
 	{
 		f6_uuids *ids = palloc(sizeof(f6_uuids));
 
-		if (!f6_event_has(&rows[i], F6_EVENT_OBJECT_IDS))
-			continue;
-		f6_uuids_read(f6_event_value(&rows[i], F6_EVENT_OBJECT_IDS), "object_ids", ids);
+		f6_basis_expect_objects(event, &rows[i], ids);
 		named = lappend(named, ids);
 		total += ids->count;
 	}
@@ -313,12 +312,13 @@ append_locks(const append *append, const f6_event_row *rows, bool with_ids, f6_l
 	for (int i = 0; i < append->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		f6_event_locks(&rows[i], with_ids, locks);
+		f6_event_locks(append->event, &rows[i], with_ids, locks);
 	}
 	if (condition->query != NULL)
 		f6_query_locks(condition->query, locks);
 	else if (condition->is_given)
-		f6_query_locks(f6_query_of_objects(rows_objects(rows, append->count)), locks);
+		f6_query_locks(f6_query_of_objects(rows_objects(append->event, rows, append->count)),
+					   locks);
 }
 
 /* complete_row completes a copy of one row, in the caller's memory context. */
@@ -398,14 +398,16 @@ check_append(append *append)
 		return;
 	if (lacks_objects(append))
 	{
+		/* What such an event stands on may have been appended just now, or with it. */
 		append_locks(append, append->rows, false, &locks);
 		f6_locks_take(&locks);
 	}
 	if (condition->is_given)
-		f6_condition_check(append->event, condition,
-						   condition->query != NULL
-							   ? condition->query
-							   : f6_query_of_objects(rows_objects(append->rows, append->count)));
+		f6_condition_check(
+			append->event, condition,
+			condition->query != NULL
+				? condition->query
+				: f6_query_of_objects(rows_objects(append->event, append->rows, append->count)));
 }
 
 /* write_events appends the events directly. */

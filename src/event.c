@@ -581,11 +581,11 @@ complete_provenance(f6_event_row *row)
 		f6_event_set(row, F6_EVENT_APPLICATION_NAME, CStringGetTextDatum(application_name));
 }
 
-/* f6_event_locks adds the locks that appending an event needs, as far as the caller has said what it is. */
+/* f6_event_locks adds the locks that appending an event needs, as far as that is known before it is complete. */
 void
-f6_event_locks(const f6_event_row *row, bool with_id, f6_locks *locks)
+f6_event_locks(Relation event, const f6_event_row *row, bool with_id, f6_locks *locks)
 {
-	f6_uuids objects = { 0, NULL };
+	f6_uuids objects;
 
 	f6_locks_append(locks);
 	if (f6_event_has(row, F6_EVENT_EVENT_TYPE))
@@ -594,8 +594,7 @@ f6_event_locks(const f6_event_row *row, bool with_id, f6_locks *locks)
 
 		f6_locks_append_type(locks, VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type));
 	}
-	if (f6_event_has(row, F6_EVENT_OBJECT_IDS))
-		f6_uuids_read(f6_event_value(row, F6_EVENT_OBJECT_IDS), "object_ids", &objects);
+	f6_basis_expect_objects(event, row, &objects);
 	for (int i = 0; i < objects.count; i++)
 		f6_locks_append_object(locks, &objects.ids[i]);
 	if (with_id && f6_event_has(row, F6_EVENT_ID))

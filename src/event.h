@@ -19,7 +19,7 @@ typedef enum f6_event_state
 	F6_EVENT_REPEATED /* so has the batch, before it */
 } f6_event_state;
 
-extern void f6_event_locks(const f6_event_row *row, bool with_id, f6_locks *locks);
+extern void f6_event_locks(Relation event, const f6_event_row *row, bool with_id, f6_locks *locks);
 extern f6_event_state f6_event_complete(Relation event, f6_batch *batch, f6_event_row *row);
 extern void f6_event_place(Relation event, f6_event_row *row, TimestampTz *newest);
 extern bool f6_event_find(Relation event, Datum id, f6_event_row *row);

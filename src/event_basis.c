@@ -130,6 +130,53 @@ basis_objects(const f6_basis *basis, f6_uuids *objects)
 	hash_destroy(seen);
 }
 
+/* read_known reads those of the events that a row references which are in the log. */
+static void
+read_known(Relation event, const f6_event_row *row, f6_basis *basis)
+{
+	f6_uuids references;
+
+	f6_uuids_read(f6_event_value(row, F6_EVENT_REFERENCE), "event_reference", &references);
+	basis->count = 0;
+	basis->events = palloc_extended(sizeof(f6_event_row) * references.count, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < references.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (f6_event_find(event, UUIDPGetDatum(&references.ids[i]), &basis->events[basis->count]))
+			basis->count++;
+	}
+}
+
+/*
+ * f6_basis_expect_objects returns the objects that a row names, or will name as it stands on others.  What is about to be
+ * appended with it, or elsewhere, is not known yet.
+ */
+void
+f6_basis_expect_objects(Relation event, const f6_event_row *row, f6_uuids *objects)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext working;
+	f6_basis basis;
+	f6_uuids found;
+
+	objects->count = 0;
+	objects->ids = NULL;
+	if (f6_event_has(row, F6_EVENT_OBJECT_IDS))
+		f6_uuids_read(f6_event_value(row, F6_EVENT_OBJECT_IDS), "object_ids", objects);
+	if (f6_event_has(row, F6_EVENT_OBJECT_IDS) || !f6_event_has(row, F6_EVENT_REFERENCE))
+		return;
+	working = AllocSetContextCreate(caller, "f6 basis", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(working);
+	read_known(event, row, &basis);
+	basis_objects(&basis, &found);
+	MemoryContextSwitchTo(caller);
+	objects->count = found.count;
+	objects->ids = palloc(sizeof(pg_uuid_t) * Max(found.count, 1));
+	for (int i = 0; i < found.count; i++)
+		objects->ids[i] = found.ids[i];
+	MemoryContextDelete(working);
+}
+
 /* check_covers refuses a row that leaves out objects of the events that it references; a reader of these learns which. */
 static void
 check_covers(Relation event, const f6_event_row *row, const f6_uuids *wanted)

@@ -63,14 +63,15 @@ append_row(Relation event, f6_event_row *row, bool is_id_given)
 	f6_locks locks;
 
 	f6_locks_begin(&locks);
-	f6_event_locks(row, is_id_given, &locks);
+	f6_event_locks(event, row, is_id_given, &locks);
 	f6_locks_take(&locks);
 	if (f6_event_complete(event, NULL, row) != F6_EVENT_NEW)
 		return false;
 	if (!has_objects)
 	{
+		/* What it stands on may have been appended just now. */
 		f6_locks_begin(&locks);
-		f6_event_locks(row, false, &locks);
+		f6_event_locks(event, row, false, &locks);
 		f6_locks_take(&locks);
 	}
 	f6_event_place(event, row, &newest);
