@@ -3,7 +3,8 @@
  *		The direct path: writing checked events and their links below the level of statements.
  *
  * It is for tables on which nothing but f6's own triggers, no policy, no rule, no constraint and no column of somebody
- * else stands: what these would do can't be done here.  The caller's privileges are to be checked before, as an INSERT would.
+ * else stands: what these would do can't be done here.  Nor is it taken where an extension watches whose privileges a
+ * statement uses, such as for an audit.  The caller's privileges are to be checked before, as an INSERT would.
  */
 #include "postgres.h"
 
@@ -14,7 +15,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
-#include "executor/tuptable.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -108,9 +109,9 @@ is_plain(Relation event)
 {
 	const TupleConstr *constraints = RelationGetDescr(event)->constr;
 
-	return event->rd_rel->relkind == RELKIND_RELATION && !event->rd_rel->relispartition &&
-		   event->rd_rules == NULL && has_own_columns_only(event) &&
-		   (constraints == NULL || constraints->num_check == 0) &&
+	return ExecutorCheckPerms_hook == NULL && event->rd_rel->relkind == RELKIND_RELATION &&
+		   !event->rd_rel->relispartition && event->rd_rules == NULL &&
+		   has_own_columns_only(event) && (constraints == NULL || constraints->num_check == 0) &&
 		   check_enable_rls(RelationGetRelid(event), InvalidOid, true) != RLS_ENABLED &&
 		   has_own_triggers_only(event);
 }
