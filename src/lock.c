@@ -6,8 +6,8 @@
  * log.  So two transactions only wait for each other when the condition of one can see the events of the other.
  *
  * The server's lock table is small.  A transaction that would need too many locks takes the bulk lock in place of its types
- * and objects, which every condition shares in a mode of its own: appends in bulk don't wait for each other.  One whose
- * conditions ask about too much excludes the log.
+ * and objects, which every condition shares in a mode of its own: appends in bulk don't wait for each other.  A condition that
+ * asks about too much excludes the log.
  *
  * They are advisory locks of the transaction, under tags that SQL's functions for advisory locks cannot name: pg_locks
  * shows them with an objsubid of F6_LOCK_CLASS and more.
@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -44,10 +45,16 @@ struct f6_lock
 	uint64 key;
 };
 
-/* How many locks the current transaction has taken of which there may be many, and how many of these for conditions. */
+/* How many locks of types, objects and ids there are, and how many of these are for conditions. */
+typedef struct lock_count
+{
+	int all;
+	int of_conditions;
+} lock_count;
+
+/* Those that a transaction has taken, by its number. */
 static FullTransactionId counted_in;
-static int counted;
-static int counted_of_conditions;
+static lock_count counted;
 
 /* f6_locks_begin begins a collection, in the current memory context. */
 void
@@ -212,45 +219,28 @@ is_countable(const f6_lock *lock)
 	return lock->kind == LOCK_TYPE || lock->kind == LOCK_OBJECT || lock->kind == LOCK_ID;
 }
 
-/* is_held tells whether the current transaction has taken a lock before. */
-static bool
-is_held(const f6_lock *lock)
+/* count_lock adds a lock to a count. */
+static void
+count_lock(lock_count *count, const f6_lock *lock)
 {
-	LOCKTAG tag = lock_tag(lock->kind, lock->key);
-
-	return f6_lock_is_held(&tag, lock_mode(lock));
+	if (!is_countable(lock))
+		return;
+	count->all++;
+	count->of_conditions += lock->query;
 }
 
-/* begin_count sets the counts back in a new transaction. */
-static void
-begin_count(void)
+/* taken_before returns how many locks the current transaction has taken before. */
+static const lock_count *
+taken_before(void)
 {
 	FullTransactionId current = GetTopFullTransactionId();
 
-	if (FullTransactionIdEquals(counted_in, current))
-		return;
-	counted_in = current;
-	counted = 0;
-	counted_of_conditions = 0;
-}
-
-/* count_new returns how many locks there may be many of and are not held yet, and how many of these are for conditions. */
-static int
-count_new(const f6_locks *locks, int *of_conditions)
-{
-	int count = 0;
-
-	*of_conditions = 0;
-	for (int i = 0; i < locks->count; i++)
+	if (!FullTransactionIdEquals(counted_in, current))
 	{
-		const f6_lock *lock = &locks->locks[i];
-
-		if (!is_countable(lock) || is_held(lock))
-			continue;
-		count++;
-		*of_conditions += lock->query;
+		counted_in = current;
+		memset(&counted, 0, sizeof(counted));
 	}
-	return count;
+	return &counted;
 }
 
 /* drop_countable leaves out the locks for which others stand: those of conditions as well, or only of appends. */
@@ -267,6 +257,45 @@ drop_countable(f6_locks *locks, bool conditions)
 	locks->count = kept;
 }
 
+/* mode_to_take returns the mode in which a lock is taken where the transaction may have taken it in the strongest before. */
+static LOCKMODE
+mode_to_take(const f6_lock *lock)
+{
+	LOCKTAG tag = lock_tag(lock->kind, lock->key);
+	LOCKMODE strongest = lock->kind == LOCK_BULK ? ShareRowExclusiveLock : ExclusiveLock;
+
+	return f6_lock_is_held(&tag, strongest) ? strongest : lock_mode(lock);
+}
+
+/* is_held tells whether the transaction has taken a lock before. */
+static bool
+is_held(const f6_lock *lock)
+{
+	LOCKTAG tag = lock_tag(lock->kind, lock->key);
+
+	return f6_lock_is_held(&tag, mode_to_take(lock));
+}
+
+/* count_locks returns how many locks the transaction would have with those of a collection. */
+static lock_count
+count_locks(const f6_locks *locks, int threshold)
+{
+	lock_count count = *taken_before();
+
+	for (int i = 0; i < locks->count; i++)
+		count_lock(&count, &locks->locks[i]);
+	if (count.all <= threshold)
+		return count;
+	/* Which of them are not new matters only now. */
+	count = *taken_before();
+	for (int i = 0; i < locks->count; i++)
+	{
+		if (!is_held(&locks->locks[i]))
+			count_lock(&count, &locks->locks[i]);
+	}
+	return count;
+}
+
 /* has_bulk_lock tells whether the transaction appends in bulk already. */
 static bool
 has_bulk_lock(void)
@@ -281,46 +310,49 @@ static void
 limit_locks(f6_locks *locks)
 {
 	int threshold = f6_bulk_threshold_setting >= 0 ? f6_bulk_threshold_setting : max_locks_per_xact;
-	bool in_bulk = has_bulk_lock();
-	int of_conditions;
-	int count = count_new(locks, &of_conditions);
+	lock_count count = count_locks(locks, threshold);
 
-	begin_count();
-	if (!in_bulk && counted + count > threshold)
+	if (has_bulk_lock())
+		drop_countable(locks, false);
+	else if (count.all > threshold)
 	{
 		want(locks, LOCK_BULK, 0, true, false);
-		in_bulk = true;
-	}
-	if (in_bulk)
 		drop_countable(locks, false);
-	if (in_bulk && counted_of_conditions + of_conditions > threshold)
+	}
+	if (count.of_conditions > threshold)
 	{
 		want(locks, LOCK_LOG, 0, false, true);
 		drop_countable(locks, true);
 	}
-	counted += count_new(locks, &of_conditions);
-	counted_of_conditions += of_conditions;
 	sort_locks(locks);
 }
 
-/* f6_locks_take takes all the locks of a collection, for the rest of the transaction. */
+/* f6_locks_take takes all the locks of a collection, for the rest of the transaction; one that it has is not waited for. */
 void
 f6_locks_take(f6_locks *locks)
 {
+	bool has_before = taken_before()->all > 0;
+
 	sort_locks(locks);
 	limit_locks(locks);
 	for (int i = 0; i < locks->count; i++)
 	{
-		LOCKTAG tag = lock_tag(locks->locks[i].kind, locks->locks[i].key);
+		const f6_lock *lock = &locks->locks[i];
+		LOCKTAG tag = lock_tag(lock->kind, lock->key);
 
-		(void) LockAcquire(&tag, lock_mode(&locks->locks[i]), false, false);
+		if (LockAcquire(&tag, has_before ? mode_to_take(lock) : lock_mode(lock), false, false) !=
+			LOCKACQUIRE_ALREADY_HELD)
+			count_lock(&counted, lock);
 	}
 }
 
-/* f6_locks_are_held_by_others tells whether a condition would have to wait for these locks now. */
+/* f6_locks_are_held_by_others tells whether a condition might have to wait for these locks now. */
 bool
 f6_locks_are_held_by_others(f6_locks *locks)
 {
+	/* Those of the primary are not known to a standby. */
+	if (RecoveryInProgress())
+		return true;
 	sort_locks(locks);
 	for (int i = 0; i < locks->count; i++)
 	{
