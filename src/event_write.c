@@ -28,7 +28,7 @@
 #include "event_write.h"
 #include "table_writer.h"
 
-/* About as much memory as an event takes besides its data and objects. */
+/* About as much memory as an event takes besides what may be large. */
 #define EVENT_SIZE 300
 
 struct f6_event_writer
@@ -170,6 +170,22 @@ f6_event_writer_begin(Relation event, bool with_references)
 	return writer;
 }
 
+/* row_size returns about how much memory an event takes. */
+static Size
+row_size(const f6_event_row *row)
+{
+	static const int large[] = { F6_EVENT_DATA, F6_EVENT_OBJECT_IDS, F6_EVENT_METADATA,
+								 F6_EVENT_REFERENCE };
+	Size size = EVENT_SIZE;
+
+	for (int i = 0; i < (int) lengthof(large); i++)
+	{
+		if (f6_event_has(row, large[i]))
+			size += VARSIZE_ANY(DatumGetPointer(f6_event_value(row, large[i])));
+	}
+	return size;
+}
+
 /* f6_event_writer_put writes an event that is complete and has its place, and its links. */
 void
 f6_event_writer_put(f6_event_writer *writer, const f6_event_row *row)
@@ -178,10 +194,7 @@ f6_event_writer_put(f6_event_writer *writer, const f6_event_row *row)
 
 	memcpy(slot->tts_values, row->values, sizeof(row->values));
 	memcpy(slot->tts_isnull, row->nulls, sizeof(row->nulls));
-	f6_table_writer_put(writer->events,
-						EVENT_SIZE +
-							VARSIZE_ANY(DatumGetPointer(f6_event_value(row, F6_EVENT_DATA))) +
-							VARSIZE_ANY(DatumGetPointer(f6_event_value(row, F6_EVENT_OBJECT_IDS))));
+	f6_table_writer_put(writer->events, row_size(row));
 	f6_links_write(writer->links, row);
 }
 
