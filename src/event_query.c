@@ -16,30 +16,13 @@
 #define LISTS_AT_A_TIME 64
 
 /* refuse_query raises the error for a document that is no query; the item counts from 1, 0 is the whole. */
-static void pg_attribute_printf(2, 3) __attribute__((noreturn))
-refuse_query(int item, const char *reason, ...)
+static void __attribute__((noreturn)) refuse_query(int item, const char *reason)
 {
-	StringInfoData text;
-
-	initStringInfo(&text);
-	if (item > 0)
-		appendStringInfo(&text, "In item %d ", item);
-	for (;;)
-	{
-		va_list arguments;
-		int needed;
-
-		va_start(arguments, reason);
-		needed = appendStringInfoVA(&text, reason, arguments);
-		va_end(arguments);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&text, needed);
-	}
 	ereport(
 		ERROR,
 		(errcode(F6_ERR_BAD_ARGUMENT), errmsg("malformed query of events"),
-		 errdetail_internal("%s", text.data),
+		 item > 0 ? errdetail_internal("In item %d %s", item, reason)
+				  : errdetail_internal("%s", reason),
 		 errhint("A query is an array of items such as {\"types\": [\"A\", \"B\"], \"objects\": "
 				 "[\"UUID\"]}; either may be left out, and [{}] is all events.")));
 }
@@ -130,11 +113,11 @@ read_item(const JsonbValue *object, int item, f6_query_item *result)
 		bool is_types = is_key(&key, "types");
 
 		if (!is_types && !is_key(&key, "objects"))
-			refuse_query(item, "the key \"%.*s\" is not known.", key.val.string.len,
-						 key.val.string.val);
+			refuse_query(item, psprintf("the key \"%.*s\" is not known.", key.val.string.len,
+										key.val.string.val));
 		if (!f6_jsonb_is_array(&list))
-			refuse_query(item, "\"%.*s\" must be an array.", key.val.string.len,
-						 key.val.string.val);
+			refuse_query(item, psprintf("\"%.*s\" must be an array.", key.val.string.len,
+										key.val.string.val));
 		if (is_types)
 			read_types(&list, item, result);
 		else

@@ -12,7 +12,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -321,7 +320,8 @@ all_positions(reading *read, int64 after)
  * same query takes as after.
  *
  * At best that is its last event.  An event in flight may have an earlier position, though; then it is the horizon.  Whoever
- * appends such an event holds a lock of the query, or has ended meanwhile, and its event is found now.
+ * appends such an event holds a lock of the query, as far as a standby knows anybody may; or it has ended meanwhile, and its
+ * event is found now.
  */
 static int64
 context_position(reading *read, const positions *known)
@@ -334,8 +334,7 @@ context_position(reading *read, const positions *known)
 		return read->horizon;
 	f6_locks_begin(&locks);
 	f6_query_locks(read->query, &locks);
-	/* A standby does not know the primary's locks. */
-	if (RecoveryInProgress() || f6_locks_are_held_by_others(&locks))
+	if (f6_locks_are_held_by_others(&locks))
 		last = Min(last, read->horizon);
 	else
 	{

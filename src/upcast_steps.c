@@ -72,27 +72,11 @@ struct f6_steps
 };
 
 /* refuse_step raises the error for a step that is no good. */
-static void pg_attribute_printf(2, 3) __attribute__((noreturn))
-refuse_step(int number, const char *reason, ...)
+static void __attribute__((noreturn)) refuse_step(int number, const char *reason)
 {
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (;;)
-	{
-		va_list arguments;
-		int needed;
-
-		va_start(arguments, reason);
-		needed = appendStringInfoVA(&text, reason, arguments);
-		va_end(arguments);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&text, needed);
-	}
 	ereport(ERROR,
 			(errcode(F6_ERR_BAD_ARGUMENT), errmsg("step %d of the upcaster is not valid", number),
-			 errdetail("%s", text.data)));
+			 errdetail("%s", reason)));
 }
 
 /* fail_step raises the error for a step that can't be done with the data; the data itself is not quoted. */
@@ -400,8 +384,8 @@ check_keys(const JsonbValue *object, const step_operation *operation, int number
 			(operation->has_value && is_text(&key, "value")) ||
 			(operation->has_name && is_text(&key, "to")))
 			continue;
-		refuse_step(number, "\"%s\" has no key \"%.*s\".", operation->name, key.val.string.len,
-					key.val.string.val);
+		refuse_step(number, psprintf("\"%s\" has no key \"%.*s\".", operation->name,
+									 key.val.string.len, key.val.string.val));
 	}
 }
 
@@ -412,9 +396,9 @@ read_string(const JsonbValue *object, const char *key, int number)
 	JsonbValue value;
 
 	if (!has(object, key, &value))
-		refuse_step(number, "It has no \"%s\".", key);
+		refuse_step(number, psprintf("It has no \"%s\".", key));
 	if (value.type != jbvString)
-		refuse_step(number, "Its \"%s\" is not a string.", key);
+		refuse_step(number, psprintf("Its \"%s\" is not a string.", key));
 	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
@@ -426,7 +410,8 @@ read_pointer(const JsonbValue *object, const char *key, int number)
 	const char *rest = pointer.text;
 
 	if (!f6_jsonb_pointer_is_valid(pointer.text))
-		refuse_step(number, "Its \"%s\" is not a JSON Pointer: \"%s\".", key, pointer.text);
+		refuse_step(number,
+					psprintf("Its \"%s\" is not a JSON Pointer: \"%s\".", key, pointer.text));
 	for (const char *at = pointer.text; *at != '\0'; at++)
 		pointer.count += *at == '/';
 	pointer.tokens = palloc(sizeof(struct pointer_token) * Max(pointer.count, 1));
@@ -484,7 +469,8 @@ compile_step(const JsonbValue *object, int number, upcast_step *step)
 	if (operation->has_from)
 		step->from = read_pointer(object, "from", number);
 	if (operation->run == run_move && leads_into(&step->from, &step->path))
-		refuse_step(number, "What is at \"%s\" can't be moved into itself.", step->from.text);
+		refuse_step(number,
+					psprintf("What is at \"%s\" can't be moved into itself.", step->from.text));
 }
 
 /* f6_steps_compile compiles steps into the current memory context, where the document must live as long as they do. */

@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $rows = $ENV{F6_ROWS} || 200000;
-my $node = new_server('locks', 'max_connections = 100', 'synchronous_commit = off');
+my $node = new_server('locks', 'max_connections = 100', 'synchronous_commit = off', 'max_prepared_transactions = 1125');
 
 $node->safe_psql('postgres', <<'SQL');
 select f6_register_event_type('Note', '1', 'true');
@@ -89,5 +89,16 @@ foreach my $round (1 .. 5)
 my @refusals = grep { /an event with this id exists, with other content/ }
   run_all(map { "select * from f6_append('Note', array[o(1)], '$_', id => o(-200))" } 1 .. 16);
 is(scalar(@refusals), 15, 'of different contents for one id one is taken');
+
+# As many transactions may append at a time as f6.marker has rows.
+my $markers = $node->safe_psql('postgres', 'select count(*) from f6.marker');
+$node->safe_psql('postgres', join ' ', map { "begin; select from f6_append('Note', array[o(7)], '1'); prepare transaction 't$_';" } 1 .. $markers);
+is(sqlstate($node, q{select f6_append('Note', array[o(7)], '1')}), '53000', "one more than $markers appending transactions is refused");
+is($node->safe_psql('postgres', 'select count(*) from f6.in_flight where prepared is not null'), $markers, 'all of them are in flight');
+$node->safe_psql('postgres', "commit prepared 't1'");
+is(sqlstate($node, q{select f6_append('Note', array[o(7)], '1')}), '', 'until one ends');
+$node->safe_psql('postgres', "rollback prepared 't2'");
+$node->safe_psql('postgres', join ' ', map { "commit prepared 't$_';" } 3 .. $markers);
+is($node->safe_psql('postgres', 'select f6_horizon() = last_value from f6.event_position_seq'), 't', 'and nothing is held back in the end');
 
 done_testing();
