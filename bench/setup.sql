@@ -62,7 +62,6 @@ alter table plain.event
 -- One client copies one link an event: the second sequence walks in step with the first.
 create table plain.event_object (like f6.event_object including indexes);
 alter table plain.event_object
-    alter zone_id set default 1,
     alter "position" set default nextval('plain.link_position_seq');
 
 -- Batches as a client sends them to f6_append.

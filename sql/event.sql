@@ -10,13 +10,13 @@ comment on sequence f6.event_position_seq is 'the positions of events; gaps allo
 create table f6.event (
     "position" bigint not null,
     zone_id integer not null,
+    event_kind f6.event_kind not null,
     id uuid not null,
     created_at timestamptz not null,
     occurred_at timestamptz not null,
     object_ids uuid[] not null,
     event_type text not null,
     event_version text not null,
-    event_kind f6.event_kind not null,
     event_source_id uuid,
     event_source_type text,
     event_reference uuid[],
@@ -34,13 +34,13 @@ alter sequence f6.event_position_seq owned by f6.event."position";
 comment on table f6.event is 'the log: one row an event, append-only for everybody';
 comment on column f6.event."position" is 'place in the log: unique, ever increasing, gaps allowed; set by f6';
 comment on column f6.event.zone_id is 'the zone that owns the event; default: the zone of the setting f6.zone';
+comment on column f6.event.event_kind is 'claim (the default), correction or validation';
 comment on column f6.event.id is 'the event''s identity; default: a new UUIDv7';
 comment on column f6.event.created_at is 'formal time: when it was recorded; set by f6, given only by members of f6_importer';
 comment on column f6.event.occurred_at is 'material time: when it happened in reality; default: now';
 comment on column f6.event.object_ids is 'the objects that it concerns: at least one, no duplicates';
 comment on column f6.event.event_type is 'its type, registered in f6.event_type';
 comment on column f6.event.event_version is 'the version of the type''s format; default: the newest';
-comment on column f6.event.event_kind is 'claim (the default), correction or validation';
 comment on column f6.event.event_source_id is 'who made it: a person or a system';
 comment on column f6.event.event_source_type is 'the authority in which they made it';
 comment on column f6.event.event_reference is 'ids of the events that it is based on';
@@ -51,24 +51,20 @@ comment on column f6.event.client_addr is 'the address that it was appended from
 comment on column f6.event.application_name is 'the application that appended it, as it names itself; set by f6';
 
 create table f6.event_object (
-    zone_id integer not null,
     object_id uuid not null,
     "position" bigint not null,
     primary key (object_id, "position")
 );
 comment on table f6.event_object is 'which events name which object; kept by f6';
-comment on column f6.event_object.zone_id is 'the event''s zone';
 comment on column f6.event_object.object_id is 'an object that the event names';
 comment on column f6.event_object."position" is 'the event''s position';
 
 create table f6.event_link (
-    zone_id integer not null,
     reference_id uuid not null,
     "position" bigint not null,
     primary key (reference_id, "position")
 );
 comment on table f6.event_link is 'which events are based on which event; kept by f6';
-comment on column f6.event_link.zone_id is 'the referencing event''s zone';
 comment on column f6.event_link.reference_id is 'id of the event that is referenced';
 comment on column f6.event_link."position" is 'position of the event that references it';
 

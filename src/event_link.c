@@ -84,7 +84,6 @@ write_links(f6_table_writer *writer, const f6_event_row *row, const f6_uuids *id
 
 		CHECK_FOR_INTERRUPTS();
 		memset(slot->tts_isnull, false, sizeof(bool) * F6_LINK_COLUMNS);
-		slot->tts_values[F6_LINK_ZONE_ID - 1] = f6_event_value(row, F6_EVENT_ZONE_ID);
 		slot->tts_values[F6_LINK_TARGET - 1] = UUIDPGetDatum(&ids->ids[i]);
 		slot->tts_values[F6_LINK_POSITION - 1] = f6_event_value(row, F6_EVENT_POSITION_COLUMN);
 		f6_table_writer_put(writer, LINK_SIZE);

@@ -37,13 +37,13 @@ enum f6_event_column
 {
 	F6_EVENT_POSITION_COLUMN = 1,
 	F6_EVENT_ZONE_ID,
+	F6_EVENT_EVENT_KIND,
 	F6_EVENT_ID,
 	F6_EVENT_CREATED_AT,
 	F6_EVENT_OCCURRED_AT,
 	F6_EVENT_OBJECT_IDS,
 	F6_EVENT_EVENT_TYPE,
 	F6_EVENT_EVENT_VERSION,
-	F6_EVENT_EVENT_KIND,
 	F6_EVENT_SOURCE_ID,
 	F6_EVENT_SOURCE_TYPE,
 	F6_EVENT_REFERENCE,
@@ -55,11 +55,10 @@ enum f6_event_column
 	F6_EVENT_COLUMNS = F6_EVENT_APPLICATION_NAME
 };
 
-/* columns of f6.event_object and f6.event_link: zone, object or referenced event, position */
+/* columns of f6.event_object and f6.event_link: object or referenced event, position */
 enum f6_link_column
 {
-	F6_LINK_ZONE_ID = 1,
-	F6_LINK_TARGET,
+	F6_LINK_TARGET = 1,
 	F6_LINK_POSITION,
 	F6_LINK_COLUMNS = F6_LINK_POSITION
 };

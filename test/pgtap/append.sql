@@ -6,17 +6,17 @@ set local timezone = 'UTC';
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
 create function links_agree() returns boolean language sql as $$
     select not exists (
-        (select zone_id, unnest(object_ids), "position" from f6.event
-            except all select zone_id, object_id, "position" from f6.event_object)
+        (select unnest(object_ids), "position" from f6.event
+            except all select object_id, "position" from f6.event_object)
         union all
-        (select zone_id, object_id, "position" from f6.event_object
-            except all select zone_id, unnest(object_ids), "position" from f6.event)
+        (select object_id, "position" from f6.event_object
+            except all select unnest(object_ids), "position" from f6.event)
         union all
-        (select zone_id, unnest(event_reference), "position" from f6.event
-            except all select zone_id, reference_id, "position" from f6.event_link)
+        (select unnest(event_reference), "position" from f6.event
+            except all select reference_id, "position" from f6.event_link)
         union all
-        (select zone_id, reference_id, "position" from f6.event_link
-            except all select zone_id, unnest(event_reference), "position" from f6.event))
+        (select reference_id, "position" from f6.event_link
+            except all select unnest(event_reference), "position" from f6.event))
 $$;
 create function last_event() returns f6.event language sql as $$
     select e from f6.event as e order by "position" desc limit 1

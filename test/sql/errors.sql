@@ -136,8 +136,8 @@ update f6.event set event_data = '{}';
 \echo :LAST_ERROR_SQLSTATE
 delete from f6.event where false;
 truncate f6.event;
-insert into f6.event_object values (1, f6_object_id('test', 'a'), 1);
-update f6.event_object set zone_id = 2;
+insert into f6.event_object values (f6_object_id('test', 'a'), 1);
+update f6.event_object set "position" = 2;
 delete from f6.event_link;
 truncate f6.event_link;
 update f6.event_type set schema = 'true';

@@ -81,7 +81,7 @@ SQL
 		'', "$how: a document that is registered stays as it is");
 	is(sqlstate($node, q{select f6_register_schema('urn:example:anything', 'false')}, database => $database),
 		'42710', "$how: and no other takes its place");
-	is(sqlstate($node, "insert into f6.event_object values (1, gen_random_uuid(), 1)", database => $database),
+	is(sqlstate($node, "insert into f6.event_object values (gen_random_uuid(), 1)", database => $database),
 		'55000', "$how: nobody but f6 writes links");
 	return;
 }
@@ -238,13 +238,13 @@ foreach my $role (qw(writer importer administrator))
 {
 	is(sqlstate($node, "$dump_settings insert into f6.event $whole", database => 'original', role => $role),
 		'42501', "with a dump's settings, a $role restores no event");
-	is( sqlstate($node, "$dump_settings insert into f6.event_object values (1, gen_random_uuid(), 1)",
+	is( sqlstate($node, "$dump_settings insert into f6.event_object values (gen_random_uuid(), 1)",
 			database => 'original', role => $role), '42501', "with a dump's settings, a $role restores no link");
 }
 $node->safe_psql('original', 'grant insert on f6.event, f6.event_object to writer; grant usage on sequence f6.event_position_seq to writer');
 is(sqlstate($node, "$dump_settings insert into f6.event $whole", database => 'original', role => 'writer'),
 	'428C9', 'not even one who may insert into every column');
-is( sqlstate($node, "$dump_settings insert into f6.event_object values (1, gen_random_uuid(), 1)",
+is( sqlstate($node, "$dump_settings insert into f6.event_object values (gen_random_uuid(), 1)",
 		database => 'original', role => 'writer'), '55000', 'nor a link, by one who may insert links');
 is( sqlstate($node, "$dump_settings insert into f6.event_type (event_type, event_version, schema) values ('Bad', '1', '{\"type\": 1}')",
 		database => 'original', role => 'administrator'), '22023', 'nor a type with a bad schema');

@@ -51,7 +51,7 @@ foreach my $setting ('', 'set session_replication_role = replica', "set check_fu
 	foreach my $change (
 		'update f6.event set metadata = null', 'update f6.event set id = id where false', 'delete from f6.event',
 		'truncate f6.event cascade', 'update public.seen set metadata = null', 'delete from public.seen',
-		'truncate f6.event_object', 'delete from f6.event_object', 'update f6.event_object set zone_id = 2',
+		'truncate f6.event_object', 'delete from f6.event_object', 'update f6.event_object set position = 2',
 		'truncate f6.event_link', 'delete from f6.event_link where true', 'update f6.event_link set position = 1',
 		'delete from f6.event_type', "update f6.event_type set schema = 'true'", 'truncate f6.event_type', 'truncate f6.zone',
 		'delete from f6.schema', "update f6.schema set schema = 'true'", 'truncate f6.schema',
@@ -66,7 +66,7 @@ foreach my $setting ('', 'set session_replication_role = replica', "set check_fu
 foreach my $role (qw(writer master))
 {
 	ends_in('55000', $_, "refused to $role: $_", role => $role) foreach 'delete from f6.event', 'truncate f6.event cascade';
-	ends_in('55000', 'insert into f6.event_object values (1, name(5), 5)', "refused to $role: a link by hand", role => $role);
+	ends_in('55000', 'insert into f6.event_object values (name(5), 5)', "refused to $role: a link by hand", role => $role);
 }
 ends_in('55000', 'copy f6.event_link from stdin;', 'links are not copied in');
 ends_in('55000', "insert into f6.event $columns values @{[row(1)]} on conflict (id) do update set metadata = '{}'",
@@ -146,7 +146,7 @@ consistent('kinds of transactions');
 # What users add
 #
 
-$node->safe_psql('postgres', "create index on f6.event_object (zone_id) where position > 2;
+$node->safe_psql('postgres', "create index on f6.event_object (position) where position > 2;
     create index on f6.event_object ((object_id::text)); create unique index on f6.event_link (position, reference_id);
     create index on f6.event using gin (object_ids); create index on f6.event ((event_data ->> 'n')) where event_kind = 'claim'");
 adds(4, "select note(80), note(81); insert into f6.event $columns values @{[row(82)]};

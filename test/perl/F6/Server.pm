@@ -92,13 +92,13 @@ sub broken_links
 
 	return $node->safe_psql($database || 'postgres', <<'SQL');
 with wanted as (
-    select 'object' as kind, zone_id, object_id as id, position from f6.event, unnest(object_ids) as object_id
+    select 'object' as kind, object_id as id, position from f6.event, unnest(object_ids) as object_id
     union all
-    select 'reference', zone_id, reference, position from f6.event, unnest(event_reference) as reference
+    select 'reference', reference, position from f6.event, unnest(event_reference) as reference
 ), kept as (
-    select 'object', zone_id, object_id, position from f6.event_object
+    select 'object', object_id, position from f6.event_object
     union all
-    select 'reference', zone_id, reference_id, position from f6.event_link
+    select 'reference', reference_id, position from f6.event_link
 )
 (select 'missing', * from (table wanted except all table kept) as missing
     union all
