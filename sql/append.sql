@@ -26,6 +26,11 @@ comment on function @extschema@.f6_append(
     bigint, jsonb) is
     'appends one event, on the condition that nothing relevant was appended before, and returns its id, position and formal time';
 
+create function @extschema@.f6_append(event_type text, object_ids text, event_data jsonb) returns f6.appended
+    language c as 'MODULE_PATHNAME', 'f6_append_untyped';
+comment on function @extschema@.f6_append(text, text, jsonb) is
+    'appends one event like the form with uuid[], for parameters without types';
+
 create function @extschema@.f6_append(events jsonb, after bigint default null, unless jsonb default null)
     returns setof f6.appended
     language c as 'MODULE_PATHNAME', 'f6_append_events';

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -35,6 +36,7 @@
 #include "uuid_array.h"
 
 F6_FUNCTION(f6_append_event);
+F6_FUNCTION(f6_append_untyped);
 F6_FUNCTION(f6_append_events);
 
 /* columns of f6.appended, and of what the insert returns */
@@ -506,9 +508,9 @@ result_row(TupleDesc descriptor, const appended_event *appended)
 	return heap_form_tuple(descriptor, values, nulls);
 }
 
-/* argument_row makes a row of the arguments of f6_append's first form. */
+/* argument_row makes a row of the arguments that are columns, in the order of f6_append's first form. */
 static void
-argument_row(FunctionCallInfo fcinfo, f6_event_row *row)
+argument_row(FunctionCallInfo fcinfo, int count, f6_event_row *row)
 {
 	static const int columns[] = {
 		F6_EVENT_EVENT_TYPE,  F6_EVENT_OBJECT_IDS,	F6_EVENT_DATA,		F6_EVENT_EVENT_VERSION,
@@ -518,32 +520,54 @@ argument_row(FunctionCallInfo fcinfo, f6_event_row *row)
 	};
 
 	memset(row->nulls, true, sizeof(row->nulls));
-	for (int i = 0; i < (int) lengthof(columns); i++)
+	for (int i = 0; i < count; i++)
 	{
 		if (!PG_ARGISNULL(i))
 			f6_event_set(row, columns[i], PG_GETARG_DATUM(i));
 	}
 }
 
-/* f6_append(event_type, object_ids, event_data, ...) appends one event and returns its id, position and formal time. */
-Datum
-f6_append_event(PG_FUNCTION_ARGS)
+/* append_one appends one event and returns its row of f6.appended. */
+static Datum
+append_one(FunctionCallInfo fcinfo, f6_event_row *row, const f6_condition *condition)
 {
-	append append = { .count = 1 };
+	append append = { .count = 1, .given = row, .condition = *condition };
 	TupleDesc descriptor;
-	f6_event_row row;
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("f6_append returns a row of f6.appended")));
 	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
-	append.given = &row;
-	argument_row(fcinfo, &row);
-	f6_condition_read(&append.condition, &fcinfo->args[ARGUMENT_AFTER],
-					  &fcinfo->args[ARGUMENT_AFTER + 1]);
 	append_events(&append);
 	table_close(append.event, NoLock);
-	PG_RETURN_DATUM(HeapTupleGetDatum(result_row(BlessTupleDesc(descriptor), append.result)));
+	return HeapTupleGetDatum(result_row(BlessTupleDesc(descriptor), append.result));
+}
+
+/* f6_append(event_type, object_ids, event_data, ...) appends one event and returns its id, position and formal time. */
+Datum
+f6_append_event(PG_FUNCTION_ARGS)
+{
+	f6_condition condition;
+	f6_event_row row;
+
+	argument_row(fcinfo, ARGUMENT_AFTER, &row);
+	f6_condition_read(&condition, &fcinfo->args[ARGUMENT_AFTER], &fcinfo->args[ARGUMENT_AFTER + 1]);
+	PG_RETURN_DATUM(append_one(fcinfo, &row, &condition));
+}
+
+/* f6_append(event_type, object_ids, event_data) does so for drivers whose parameters have no types: objects are a text. */
+Datum
+f6_append_untyped(PG_FUNCTION_ARGS)
+{
+	f6_condition condition = { 0 };
+	f6_event_row row;
+
+	argument_row(fcinfo, PG_NARGS(), &row);
+	if (f6_event_has(&row, F6_EVENT_OBJECT_IDS))
+		f6_event_set(
+			&row, F6_EVENT_OBJECT_IDS,
+			OidInputFunctionCall(F_ARRAY_IN, text_to_cstring(PG_GETARG_TEXT_PP(1)), UUIDOID, -1));
+	PG_RETURN_DATUM(append_one(fcinfo, &row, &condition));
 }
 
 /* f6_append(events) appends a batch of events, all or none, and returns what became of each, in their order. */

@@ -53,7 +53,7 @@ refuse_append(Relation event, const f6_condition *condition, const f6_event_row 
 static bool
 find_first(Relation event, const f6_query *items, int64 after, int64 *limit, f6_event_row *found)
 {
-	f6_event_scan *scan = f6_event_scan_begin(items, after, SnapshotSelf);
+	f6_event_scan *scan = f6_event_scan_begin(items, after, SnapshotSelf, RowExclusiveLock);
 	bool is_found = false;
 	int64 position;
 

@@ -51,6 +51,7 @@ typedef struct item_scan
 struct f6_event_scan
 {
 	Snapshot snapshot;
+	LOCKMODE lock;
 	/* open when a list is in them, else NULL */
 	Relation event;
 	Relation event_object;
@@ -65,19 +66,19 @@ struct f6_event_scan
 
 /* need_table opens a table, unless it is open. */
 static Relation
-need_table(Relation *table, const char *name)
+need_table(f6_event_scan *scan, Relation *table, const char *name)
 {
 	if (*table == NULL)
-		*table = table_open(f6_relation_oid(name), AccessShareLock);
+		*table = table_open(f6_relation_oid(name), scan->lock);
 	return *table;
 }
 
 /* need_index opens an index, unless it is open. */
 static Relation
-need_index(Relation *index, const char *name)
+need_index(f6_event_scan *scan, Relation *index, const char *name)
 {
 	if (*index == NULL)
-		*index = index_open(f6_relation_oid(name), AccessShareLock);
+		*index = index_open(f6_relation_oid(name), scan->lock);
 	return *index;
 }
 
@@ -99,8 +100,8 @@ list_begin_of_object(position_list *list, f6_event_scan *scan, const pg_uuid_t *
 {
 	ScanKeyInit(&list->keys[0], LIST_COLUMN, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(object));
-	list_begin(list, scan, need_table(&scan->event_object, F6_EVENT_OBJECT),
-			   need_index(&scan->by_object, F6_EVENT_OBJECT_INDEX));
+	list_begin(list, scan, need_table(scan, &scan->event_object, F6_EVENT_OBJECT),
+			   need_index(scan, &scan->by_object, F6_EVENT_OBJECT_INDEX));
 }
 
 /* list_begin_of_type readies the list of a type. */
@@ -108,12 +109,12 @@ static void
 list_begin_of_type(position_list *list, f6_event_scan *scan, const f6_query_type *type)
 {
 	text *name = cstring_to_text_with_len(type->name, type->length);
-	Relation index = need_index(&scan->by_type, F6_EVENT_BY_TYPE_INDEX);
+	Relation index = need_index(scan, &scan->by_type, F6_EVENT_BY_TYPE_INDEX);
 
 	ScanKeyEntryInitialize(&list->keys[0], 0, LIST_COLUMN, BTEqualStrategyNumber, InvalidOid,
 						   index->rd_indcollation[LIST_COLUMN - 1], F_TEXTEQ,
 						   PointerGetDatum(name));
-	list_begin(list, scan, need_table(&scan->event, F6_EVENT), index);
+	list_begin(list, scan, need_table(scan, &scan->event, F6_EVENT), index);
 }
 
 /* list_next moves a list to its next position. */
@@ -192,8 +193,8 @@ item_begin(item_scan *item, f6_event_scan *scan, const f6_query_item *query)
 	if (item->type_count == 0 && item->object_count == 0)
 	{
 		item->object_count = 1;
-		list_begin(&item->objects[0], scan, need_table(&scan->event, F6_EVENT),
-				   need_index(&scan->by_position, F6_EVENT_POSITION_INDEX));
+		list_begin(&item->objects[0], scan, need_table(scan, &scan->event, F6_EVENT),
+				   need_index(scan, &scan->by_position, F6_EVENT_POSITION_INDEX));
 	}
 	item->position = -1;
 }
@@ -208,13 +209,17 @@ item_end(item_scan *item)
 		index_endscan(item->types[i].scan);
 }
 
-/* f6_event_scan_begin begins to look for the events that match a query after a position. */
+/*
+ * f6_event_scan_begin begins to look for the events that match a query after a position.  Tables and indexes are locked in
+ * the given mode meanwhile: one in which the caller has them costs the least.
+ */
 f6_event_scan *
-f6_event_scan_begin(const f6_query *query, int64 after, Snapshot snapshot)
+f6_event_scan_begin(const f6_query *query, int64 after, Snapshot snapshot, LOCKMODE lock)
 {
 	f6_event_scan *scan = palloc0(sizeof(f6_event_scan));
 
 	scan->snapshot = snapshot;
+	scan->lock = lock;
 	scan->next = after == PG_INT64_MAX ? after : after + 1;
 	scan->count = query->count;
 	scan->items = palloc_extended(sizeof(item_scan) * scan->count, MCXT_ALLOC_HUGE);
@@ -255,10 +260,10 @@ f6_event_scan_end(f6_event_scan *scan)
 	for (int i = 0; i < (int) lengthof(indexes); i++)
 	{
 		if (indexes[i] != NULL)
-			index_close(indexes[i], AccessShareLock);
+			index_close(indexes[i], scan->lock);
 	}
 	if (scan->event_object != NULL)
-		table_close(scan->event_object, AccessShareLock);
+		table_close(scan->event_object, scan->lock);
 	if (scan->event != NULL)
-		table_close(scan->event, AccessShareLock);
+		table_close(scan->event, scan->lock);
 }

@@ -115,7 +115,7 @@ merge_positions(positions a, positions b, int limit)
 static positions
 scan_positions(const reading *read, const f6_query *items, int64 after, int limit)
 {
-	f6_event_scan *scan = f6_event_scan_begin(items, after, read->snapshot);
+	f6_event_scan *scan = f6_event_scan_begin(items, after, read->snapshot, AccessShareLock);
 	positions found = { 0, palloc(sizeof(int64) * limit) };
 
 	while (found.count < limit && f6_event_scan_next(scan, &found.list[found.count]) &&

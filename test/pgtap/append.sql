@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(60);
+select plan(65);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -208,6 +208,16 @@ select is(detail_of($$select f6_append('Note', array[object('b')], 'null', event
 reset role;
 
 select ok(links_agree(), 'the link tables agree with the log');
+-- parameters and literals without types
+prepare untyped as select "position" > 0 from f6_append($1, $2, $3);
+select results_eq($$execute untyped('Note', '{00000000-0000-0000-0000-0000000000c1}', '{"text": "untyped"}')$$, $$values (true)$$,
+    'three parameters without types are an event');
+select results_eq($$select event_type, object_ids, event_data from f6.event order by "position" desc limit 1$$,
+    $$values ('Note', array['00000000-0000-0000-0000-0000000000c1']::uuid[], '{"text": "untyped"}'::jsonb)$$, 'and it is the one that they say');
+select lives_ok($$select f6_append('Note', '{00000000-0000-0000-0000-0000000000c1}', '{"text": "typed"}'::jsonb)$$,
+    'so is one with data that has a type');
+select throws_ok($$select f6_append('Note', 'nobody', '{"text": "untyped"}')$$, '22P02', null, 'objects that are no array are refused');
+select throws_ok($$select f6_append('Note', null, '{"text": "untyped"}')$$, '22023', null, 'and none at all');
 -- a trigger of somebody else's that leaves events out
 create function leave_out() returns trigger language plpgsql as 'begin return null; end';
 create trigger leave_out before insert on f6.event for each row execute function leave_out();
