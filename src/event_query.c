@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 
@@ -11,9 +12,12 @@
 #include "errors.h"
 #include "event_query.h"
 #include "jsonb_walk.h"
+#include "uuid.h"
 
 /* How many objects and types are looked for at a time, if not one item has more; each takes some 50 kB and a page of buffers. */
 #define LISTS_AT_A_TIME 64
+/* So many objects may one item have. */
+#define MAX_OBJECTS 1000
 
 /* refuse_query raises the error for a document that is no query; the item counts from 1, 0 is the whole. */
 static void __attribute__((noreturn)) refuse_query(int item, const char *reason)
@@ -48,13 +52,15 @@ is_uuid(const char *text, int length)
 	return digits == 2 * UUID_LEN && text[length - 1] != '-';
 }
 
-/* read_objects reads the objects that an item's events must name. */
+/* read_objects reads the objects that an item's events must name, each once. */
 static void
 read_objects(const JsonbValue *list, int item, f6_query_item *result)
 {
 	f6_jsonb_array_walk walk;
 	JsonbValue object;
 
+	if (f6_jsonb_count(list) > MAX_OBJECTS)
+		refuse_query(item, psprintf("there are more than %d objects.", MAX_OBJECTS));
 	result->objects.ids = palloc(sizeof(pg_uuid_t) * Max(f6_jsonb_count(list), 1));
 	f6_jsonb_array_begin(&walk, list);
 	while (f6_jsonb_array_next(&walk, &object))
@@ -67,6 +73,9 @@ read_objects(const JsonbValue *list, int item, f6_query_item *result)
 		result->objects.ids[result->objects.count++] =
 			*DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
 	}
+	qsort(result->objects.ids, result->objects.count, sizeof(pg_uuid_t), f6_uuid_compare);
+	result->objects.count =
+		qunique(result->objects.ids, result->objects.count, sizeof(pg_uuid_t), f6_uuid_compare);
 }
 
 /* read_types reads the types of an item's events. */
@@ -125,31 +134,58 @@ read_item(const JsonbValue *object, int item, f6_query_item *result)
 	}
 }
 
+/* add_item adds an item to a query of so much room: one of many types as several, which mean the same. */
+static void
+add_item(f6_query *query, int *room, const f6_query_item *item)
+{
+	int first = 0;
+
+	do
+	{
+		f6_query_item *piece;
+
+		if (query->count == *room)
+		{
+			*room *= 2;
+			query->items = repalloc_huge(query->items, sizeof(f6_query_item) * *room);
+		}
+		piece = &query->items[query->count++];
+		*piece = *item;
+		piece->types += first;
+		piece->type_count = Min(item->type_count - first, LISTS_AT_A_TIME);
+		first += LISTS_AT_A_TIME;
+	} while (first < item->type_count);
+}
+
 /* f6_query_read reads a query; a single item may stand alone. */
 f6_query *
 f6_query_read(Jsonb *document)
 {
-	f6_query *query = palloc(sizeof(f6_query));
+	f6_query *query = palloc0(sizeof(f6_query));
 	f6_jsonb_array_walk walk;
 	JsonbValue root;
-	JsonbValue item;
+	JsonbValue object;
+	f6_query_item item;
+	int count;
+	int room;
 
 	f6_jsonb_root(document, &root);
-	query->count = f6_jsonb_is_array(&root) ? f6_jsonb_count(&root) : 1;
-	if (query->count == 0)
+	count = f6_jsonb_is_array(&root) ? f6_jsonb_count(&root) : 1;
+	if (count == 0)
 		refuse_query(0, "There are no items, so nothing could match.");
-	query->items = palloc_extended(sizeof(f6_query_item) * query->count, MCXT_ALLOC_HUGE);
+	room = count;
+	query->items = palloc_extended(sizeof(f6_query_item) * room, MCXT_ALLOC_HUGE);
 	if (!f6_jsonb_is_array(&root))
 	{
-		read_item(&root, 1, query->items);
+		read_item(&root, 1, &item);
+		add_item(query, &room, &item);
 		return query;
 	}
-	query->count = 0;
 	f6_jsonb_array_begin(&walk, &root);
-	while (f6_jsonb_array_next(&walk, &item))
+	for (int number = 1; f6_jsonb_array_next(&walk, &object); number++)
 	{
-		read_item(&item, query->count + 1, &query->items[query->count]);
-		query->count++;
+		read_item(&object, number, &item);
+		add_item(query, &room, &item);
 	}
 	return query;
 }

@@ -49,6 +49,9 @@ select is(read(item(null, '{y,x,y}')), 'A:x,y B:x,y,z', 'an object that is named
 select is(read(item(null, '{x,nobody}')), null, 'one of them unknown');
 select is(read(item('{B}', '{x,y}')), 'B:x,y,z', 'types and objects');
 select is(read(item('{nothing}')), null, 'an unknown type');
+select is(read(item(array(select 'T' || n from generate_series(1, 5000) n) || '{B,A}')), 'A:x B:y A:x,y B:x,y,z A:z', 'thousands of types');
+select is(read(item('{A}' || array(select 'T' || n from generate_series(1, 200) n) || '{B}', '{x,y}')), 'A:x,y B:x,y,z', 'many types and all of two objects');
+select is(read(item(null, array(select 'o' || n from generate_series(1, 1000) n))), null, 'a thousand objects');
 select is(read(item('{A}', '{z}'), item('{B}', '{y}')), 'B:y B:x,y,z A:z', 'any of several items, in the order of positions');
 select is(read(item('{A}'), item('{A}', '{x}'), '{}'), 'A:x B:y A:x,y B:x,y,z A:z', 'items that match the same events');
 select is((select array_agg(event_data #>> '{}') from f6_read(item('{A}'), at('A:x'))), '{"A:x,y",A:z}', 'after a position');
@@ -137,6 +140,7 @@ exception when others then
     return detail;
 end $$;
 select is(detail(jsonb_build_object(repeat('long', 10000), 1)), format('In item 1 the key "%s" is not known.', repeat('long', 10000)), 'a long key');
+select throws_ok($$select f6_read(item(null, array(select 'o' || n from generate_series(1, 1001) n)))$$, '22023', 'malformed query of events', 'more than a thousand objects');
 select throws_ok(format('select f6_read(%L)', '[{"types": "A"}]'), '22023', 'malformed query of events', 'f6_read');
 select throws_ok('select f6_read_context(''[]'')', '22023', 'malformed query of events', 'f6_read_context');
 select throws_ok('select f6_read(null)', '22004', 'query must not be NULL', 'no query');
