@@ -538,6 +538,7 @@ append_one(FunctionCallInfo fcinfo, f6_event_row *row, const f6_condition *condi
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("f6_append returns a row of f6.appended")));
 	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
+	f6_event_check_columns(append.event);
 	append_events(&append);
 	table_close(append.event, NoLock);
 	return HeapTupleGetDatum(result_row(BlessTupleDesc(descriptor), append.result));
@@ -582,6 +583,7 @@ f6_append_events(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("events must not be NULL"),
 						errhint("An empty array appends nothing: '[]'.")));
 	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
+	f6_event_check_columns(append.event);
 	f6_condition_read(&append.condition, &fcinfo->args[1], &fcinfo->args[2]);
 	append.given = f6_events_from_json(append.event, PG_GETARG_JSONB_P(0), &append.count);
 	append_events(&append);

@@ -28,6 +28,7 @@
 #include "f6.h"
 #include "asof.h"
 #include "errors.h"
+#include "event_row.h"
 #include "event_type.h"
 #include "fold.h"
 #include "index_plan.h"
@@ -542,6 +543,7 @@ read_history(const f6_question *question, DestReceiver *receiver)
 	SPIExecuteOptions options = { 0 };
 	int result;
 
+	f6_event_check_table();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 

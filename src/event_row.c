@@ -5,12 +5,60 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type_d.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
 
 #include "f6.h"
 #include "errors.h"
 #include "event_row.h"
+
+/* The types of the columns; that of event_kind is f6's own. */
+static const Oid column_types[] = { INT8OID,		INT4OID,		InvalidOid,	  UUIDOID,
+									TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID, TEXTOID,
+									TEXTOID,		UUIDOID,		TEXTOID,	  UUIDARRAYOID,
+									JSONBOID,		JSONBOID,		TEXTOID,	  INETOID,
+									TEXTOID };
+
+StaticAssertDecl(lengthof(column_types) == F6_EVENT_COLUMNS, "each column has a type");
+
+/* is_as_made tells whether a column has a type, or that of event_kind. */
+static bool
+is_as_made(const FormData_pg_attribute *column, Oid type)
+{
+	if (column->attisdropped)
+		return false;
+	return OidIsValid(type) ? column->atttypid == type
+							: column->attbyval && column->attlen == sizeof(Oid);
+}
+
+/* f6_event_check_columns refuses a table whose columns somebody has changed. */
+void
+f6_event_check_columns(Relation event)
+{
+	TupleDesc descriptor = RelationGetDescr(event);
+
+	for (int i = 0; i < F6_EVENT_COLUMNS; i++)
+	{
+		if (i >= descriptor->natts || !is_as_made(TupleDescAttr(descriptor, i), column_types[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column %d of %s.%s is not as f6 has made it", i + 1, F6_SCHEMA,
+							RelationGetRelationName(event)),
+					 errhint("Change the table back: columns may be added to it, at the end.")));
+	}
+}
+
+/* f6_event_check_table does so for who reads the log by a query. */
+void
+f6_event_check_table(void)
+{
+	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
+
+	f6_event_check_columns(event);
+	table_close(event, AccessShareLock);
+}
 
 /* f6_event_deform reads the columns of a row of f6.event. */
 void

@@ -17,6 +17,7 @@
 
 #include "f6.h"
 #include "errors.h"
+#include "event_row.h"
 #include "event_type.h"
 #include "guc.h"
 #include "jsonb_walk.h"
@@ -279,6 +280,7 @@ f6_check_event_type(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		(void) begin_version(&check, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 
+	f6_event_check_table();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	check_events(&check, PG_GETARG_DATUM(0), PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),

@@ -28,6 +28,30 @@ do $$ declare appended f6.appended; begin appended := f6_append('Note', array[ob
 select results_eq('select * from linked', $$values (object('linked'), true)$$, 'a trigger on the links finds the event in the log');
 drop trigger note_link on f6.event_object;
 
+-- Who changes the columns of f6.event is told so, by whatever needs them.
+create function changed(change text) returns setof text language plpgsql as $$
+declare
+    statement text;
+begin
+    foreach statement in array array[
+        'select f6_append(''Note'', array[object(''x'')], ''{}'')',
+        'select f6_append(''{"event_type": "Note", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {}}'')',
+        'select f6_read()', 'select f6_read_context(''[{}]'', true)', 'select f6_state_asof(object(''x''))', 'select f6_events(object(''x''))',
+        'select f6_check_event_type(''Note'', ''true'')'] loop
+        begin
+            execute 'alter table f6.event ' || change;
+            execute statement;
+            raise exception 'no error' using errcode = 'TEST0';
+        exception when others then
+            return next case when sqlstate <> '42804' then format('%s: %s %s', statement, sqlstate, sqlerrm) end;
+        end;
+    end loop;
+end $$;
+select is(array_agg(c) filter (where c is not null), null, change) from unnest(array[
+    'drop column event_type cascade', 'drop column event_kind cascade', 'alter zone_id type bigint', 'alter id type text using id::text',
+    'alter event_kind type text', 'alter object_ids type text[]', 'alter occurred_at type date', 'alter event_data type json using event_data::json',
+    'drop column application_name']) as change, changed(change) as c group by change;
+
 -- Who may not append waits for nothing, locks nothing and learns nothing, whichever way the events would go.
 create role f6_test_nobody;
 grant execute on all functions in schema public to f6_test_nobody;
