@@ -22,7 +22,6 @@
 #include "utils/snapmgr.h"
 
 #include "f6.h"
-#include "asof.h"
 #include "errors.h"
 #include "event.h"
 #include "event_query.h"
@@ -30,6 +29,7 @@
 #include "horizon.h"
 #include "index_plan.h"
 #include "relation.h"
+#include "state.h"
 #include "upcast.h"
 
 F6_FUNCTION(f6_read);

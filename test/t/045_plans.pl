@@ -1,4 +1,4 @@
-# A history is read by its indexes, however small the log was when its query was planned.
+# A history is read by its indexes, also for whom a policy asks for a query, however small the log was when that was planned.
 use strict;
 use warnings;
 
@@ -9,6 +9,7 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('plans');
 $node->init;
 $node->start;
+$node->safe_psql('postgres', 'create role reader');
 
 foreach my $events (0, 1, 2, 6, 31)
 {
@@ -19,11 +20,12 @@ foreach my $events (0, 1, 2, 6, 31)
 	my ($status, $plan, $log) = $node->psql('d', join(';', 'create extension f6',
 		"select f6_register_event_type('Any', '1', 'true')",
 		$events ? $fill->("'a'", $events) : 'select 1',
-		'analyze',
-		"select f6_state_asof(f6_object_id('o', 'a'))",
+		'analyze', 'grant f6_reader to reader', 'alter table f6.event enable row level security',
+		'create policy see on f6.event using (true)',
+		'set role reader', "select f6_state_asof(f6_object_id('o', 'a'))", 'reset role',
 		$fill->('n::text', 5000),
 		"load 'auto_explain'", 'set auto_explain.log_min_duration = 0',
-		'set auto_explain.log_nested_statements = on', 'set client_min_messages = log',
+		'set auto_explain.log_nested_statements = on', 'set client_min_messages = log', 'set role reader',
 		"select f6_state_asof(f6_object_id('o', 'a'))",
 		"select f6_events(f6_object_id('o', 'a'))"));
 	is($status, 0, "planned with $events events");

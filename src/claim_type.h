@@ -1,0 +1,21 @@
+/*
+ * claim_type.h
+ *		The types of the events that a question meets, and the versions in which it reads their data.
+ */
+#ifndef F6_CLAIM_TYPE_H
+#define F6_CLAIM_TYPE_H
+
+#include "utils/jsonb.h"
+
+#include "event_type.h"
+#include "object_events.h"
+#include "upcast.h"
+
+typedef struct f6_claim_types f6_claim_types;
+
+extern f6_claim_types *f6_claim_types_begin(Jsonb *versions);
+extern const f6_event_type *f6_claim_type(f6_claim_types *types, f6_type_key key);
+extern f6_upcast *f6_claim_upcast(f6_claim_types *types, const f6_event_type *type);
+extern bool f6_same_type(f6_type_key a, f6_type_key b);
+
+#endif /* F6_CLAIM_TYPE_H */
