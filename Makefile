@@ -11,7 +11,7 @@ SOURCES = \
 	metaschema schema_document schema_dialect schema_resource schema_regex schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \
 	schema_failure schema_content schema_assert schema_validate schema_cache \
-	upcast_steps upcast_chain upcast_function event_type event_type_trigger zone guard marker horizon lock \
+	upcast_steps upcast_chain upcast_function event_type event_type_trigger zone guard sequence marker horizon lock \
 	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
 	fold object_events claim_type question resolution state asof read \

@@ -5,7 +5,7 @@
  * Positions come from a sequence, so what has a lower one may become visible later.  A transaction therefore announces by
  * a marker, before it takes a position, that its events will come after the last position given out so far.  Whoever then
  * looks at the last position first, and at the markers second, knows of every event at or below the lowest marker that it
- * is visible or never will be.
+ * is visible or never will be.  The horizon does not go back: see marker.c.
  *
  * A standby knows the sequence only roughly.  There the highest position that is visible takes its place: whoever took a
  * lower one had set a marker before, which has been replayed as well.
@@ -14,14 +14,12 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/subtrans.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
-#include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -31,6 +29,7 @@
 #include "horizon.h"
 #include "marker.h"
 #include "relation.h"
+#include "sequence.h"
 
 F6_FUNCTION(f6_horizon);
 F6_FUNCTION(f6_list_in_flight);
@@ -45,27 +44,6 @@ enum in_flight_column
 	IN_FLIGHT_COLUMNS
 };
 
-/* last_given returns the last position that the sequence has given out, 0 if none, and which part of WAL says so. */
-static int64
-last_given(XLogRecPtr *logged)
-{
-	Relation sequence = relation_open(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), AccessShareLock);
-	Buffer buffer = ReadBuffer(sequence, 0);
-	HeapTupleData tuple;
-	Form_pg_sequence_data state;
-	int64 position;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	tuple.t_data = (HeapTupleHeader) PageGetItem(
-		BufferGetPage(buffer), PageGetItemId(BufferGetPage(buffer), FirstOffsetNumber));
-	state = (Form_pg_sequence_data) GETSTRUCT(&tuple);
-	position = state->is_called ? state->last_value : state->last_value - 1;
-	*logged = BufferGetLSNAtomic(buffer);
-	UnlockReleaseBuffer(buffer);
-	relation_close(sequence, AccessShareLock);
-	return position;
-}
-
 /*
  * last_given_for_good returns the last position given out, when no crash can take that back: who took it may have been
  * rolled back, which flushes nothing, and a later event must not get a position that the horizon has passed.
@@ -73,9 +51,14 @@ last_given(XLogRecPtr *logged)
 static int64
 last_given_for_good(void)
 {
+	f6_sequence sequence;
 	XLogRecPtr logged;
-	int64 position = last_given(&logged);
+	int64 position;
 
+	f6_sequence_open(&sequence);
+	position = f6_sequence_lock(&sequence, &logged);
+	f6_sequence_unlock(&sequence);
+	f6_sequence_close(&sequence);
 	XLogFlush(logged);
 	return position;
 }
@@ -95,12 +78,7 @@ f6_position_next(void)
 	int64 position;
 
 	if (announced < 0)
-	{
-		XLogRecPtr logged;
-
-		announced = last_given(&logged);
-		f6_marker_set(announced);
-	}
+		announced = f6_marker_set();
 	position = nextval_internal(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), false);
 	if (position <= announced)
 		ereport(
@@ -116,7 +94,7 @@ f6_position_next(void)
 void
 f6_horizon_hold(void)
 {
-	f6_marker_set(0);
+	f6_marker_set_zero();
 }
 
 /* last_visible returns the highest position that a snapshot taken now sees, 0 if none. */

@@ -7,6 +7,9 @@
  * long as anybody reads an old snapshot.  A marker counts as long as its transaction is in progress, so nothing must take
  * it away: not at commit, after which the events are visible; not at a rollback, also to a savepoint; not after a crash.
  * That of a prepared transaction stays.  The log carries markers to standbys before it carries what they announce.
+ *
+ * A marker is written and logged while nobody gets a position and nobody reads the page.  So whoever has not seen it has
+ * looked at the positions before, here or on a standby, and has told nobody that the log is complete beyond it.
  */
 #include "postgres.h"
 
@@ -23,6 +26,7 @@
 #include "errors.h"
 #include "marker.h"
 #include "relation.h"
+#include "sequence.h"
 
 #define MARKER_COLUMNS 4
 #define MARKER_SIZE	   (offsetof(f6_marker, pid) + sizeof(int32))
@@ -89,9 +93,25 @@ free_line(Page page)
 	return InvalidOffsetNumber;
 }
 
+/* put_marker puts a marker in a line of a locked page; with a sequence, it is about the positions still to be given out. */
+static void
+put_marker(Relation relation, Buffer buffer, OffsetNumber line, f6_marker *marker,
+		   f6_sequence *sequence)
+{
+	GenericXLogState *state = GenericXLogStart(relation);
+	Page page = GenericXLogRegisterBuffer(state, buffer, 0);
+
+	if (sequence != NULL)
+		marker->position = f6_sequence_lock(sequence, NULL);
+	memcpy(marker_at(page, line), marker, MARKER_SIZE);
+	GenericXLogFinish(state);
+	if (sequence != NULL)
+		f6_sequence_unlock(sequence);
+}
+
 /* write_on_page writes a marker on a page, and tells whether that had room for it. */
 static bool
-write_on_page(Relation relation, BlockNumber block, const f6_marker *marker)
+write_on_page(Relation relation, BlockNumber block, f6_marker *marker, f6_sequence *sequence)
 {
 	Buffer buffer = ReadBuffer(relation, block);
 	OffsetNumber line;
@@ -99,13 +119,7 @@ write_on_page(Relation relation, BlockNumber block, const f6_marker *marker)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	line = free_line(BufferGetPage(buffer));
 	if (line != InvalidOffsetNumber)
-	{
-		GenericXLogState *state = GenericXLogStart(relation);
-		Page page = GenericXLogRegisterBuffer(state, buffer, 0);
-
-		memcpy(marker_at(page, line), marker, MARKER_SIZE);
-		GenericXLogFinish(state);
-	}
+		put_marker(relation, buffer, line, marker, sequence);
 	UnlockReleaseBuffer(buffer);
 	return line != InvalidOffsetNumber;
 }
@@ -127,13 +141,13 @@ table_blocks(Relation relation)
 
 /* write_marker writes a marker on the first page with room; backends begin at different ones. */
 static void
-write_marker(Relation relation, const f6_marker *marker)
+write_marker(Relation relation, f6_marker *marker, f6_sequence *sequence)
 {
 	BlockNumber blocks = table_blocks(relation);
 
 	for (BlockNumber i = 0; i < blocks; i++)
 	{
-		if (write_on_page(relation, (MyProcPid + i) % blocks, marker))
+		if (write_on_page(relation, (MyProcPid + i) % blocks, marker, sequence))
 			return;
 	}
 	ereport(ERROR,
@@ -142,24 +156,43 @@ write_marker(Relation relation, const f6_marker *marker)
 			 errhint("Wait for some of those that f6.in_flight shows to end, and try again.")));
 }
 
-/* f6_marker_set announces that the current transaction's events will have later positions than the given one. */
-void
-f6_marker_set(int64 position)
+/* set_marker writes the current transaction's marker: at 0, or, with a sequence, at the last position given out. */
+static void
+set_marker(f6_sequence *sequence)
 {
-	int64 announced = f6_marker_held();
-	Relation relation;
+	Relation relation = table_open(f6_relation_oid(F6_MARKER), AccessShareLock);
 
-	if (announced >= 0 && announced <= position)
-		return;
-	relation = table_open(f6_relation_oid(F6_MARKER), AccessShareLock);
 	held.xid = GetCurrentFullTransactionId();
-	held.position = position;
+	held.position = 0;
 	held.since = GetCurrentTransactionStartTimestamp();
 	held.pid = MyProcPid;
 	held_in = InvalidOid;
-	write_marker(relation, &held);
+	write_marker(relation, &held, sequence);
 	held_in = RelationGetRelid(relation);
 	table_close(relation, AccessShareLock);
+}
+
+/*
+ * f6_marker_set announces that the current transaction's events will have later positions than the last one given out, which
+ * it returns.
+ */
+int64
+f6_marker_set(void)
+{
+	f6_sequence sequence;
+
+	f6_sequence_open(&sequence);
+	set_marker(&sequence);
+	f6_sequence_close(&sequence);
+	return held.position;
+}
+
+/* f6_marker_set_zero announces that the current transaction's events may have any position. */
+void
+f6_marker_set_zero(void)
+{
+	if (f6_marker_held() != 0)
+		set_marker(NULL);
 }
 
 /* add_markers_of_page adds copies of a page's markers that are in force to a list. */

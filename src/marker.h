@@ -19,7 +19,8 @@ typedef struct f6_marker
 } f6_marker;
 
 extern int64 f6_marker_held(void);
-extern void f6_marker_set(int64 position);
+extern int64 f6_marker_set(void);
+extern void f6_marker_set_zero(void);
 extern List *f6_markers_in_progress(void);
 
 #endif /* F6_MARKER_H */

@@ -127,6 +127,41 @@ SQL
 	return split /,/, $positions;
 }
 
+# Asks for the horizon again and again while many append, and returns how often it went back.
+sub times_back
+{
+	my ($node) = @_;
+	my $answer = $node->safe_psql('postgres', <<SQL);
+set f6_test.back = '';
+do \$\$
+declare
+    before bigint := 0;
+    horizon bigint;
+    back int := 0;
+    until timestamptz := clock_timestamp() + '3 s';
+begin
+    while clock_timestamp() < until loop
+        horizon := f6_horizon();
+        back := back + (horizon < before)::int;
+        before := horizon;
+    end loop;
+    perform set_config('f6_test.back', back::text, false);
+end \$\$;
+show f6_test.back;
+SQL
+	return $answer;
+}
+
+my $appends = $primary->basedir . '/appends.sql';
+append_to_file($appends, 'select note();');
+foreach my $node ($primary, $standby)
+{
+	my $appending = start([ 'pgbench', '-n', '-c', 12, '-T', 4, '-f', $appends, $primary->connstr('postgres') ], '>', \my $output, '2>', \my $errors);
+
+	is(times_back($node), 0, 'the horizon does not go back on the ' . $node->name);
+	$appending->finish;
+}
+
 my $writers = start_writers($seconds);
 my $follower = start_follower($seconds + 2);
 my @on_standby = follow_standby($seconds);

@@ -1,0 +1,58 @@
+/*
+ * sequence.c
+ *		The sequence that gives out positions, as it is now.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "commands/sequence.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+#include "f6.h"
+#include "relation.h"
+#include "sequence.h"
+
+/* f6_sequence_open readies the sequence for being looked at; no lock that others could wait for is held meanwhile. */
+void
+f6_sequence_open(f6_sequence *sequence)
+{
+	sequence->relation =
+		relation_open(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), AccessShareLock);
+	sequence->buffer = ReadBuffer(sequence->relation, 0);
+}
+
+/*
+ * f6_sequence_lock returns the last position that was given out, 0 if none, and which part of WAL says so.  Nobody gets
+ * another before f6_sequence_unlock.
+ */
+int64
+f6_sequence_lock(f6_sequence *sequence, XLogRecPtr *logged)
+{
+	Page page = BufferGetPage(sequence->buffer);
+	HeapTupleData tuple;
+	Form_pg_sequence_data state;
+
+	LockBuffer(sequence->buffer, BUFFER_LOCK_SHARE);
+	tuple.t_data = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
+	state = (Form_pg_sequence_data) GETSTRUCT(&tuple);
+	if (logged != NULL)
+		*logged = BufferGetLSNAtomic(sequence->buffer);
+	return state->is_called ? state->last_value : state->last_value - 1;
+}
+
+/* f6_sequence_unlock lets others have positions again. */
+void
+f6_sequence_unlock(f6_sequence *sequence)
+{
+	LockBuffer(sequence->buffer, BUFFER_LOCK_UNLOCK);
+}
+
+/* f6_sequence_close lets go of the sequence. */
+void
+f6_sequence_close(f6_sequence *sequence)
+{
+	ReleaseBuffer(sequence->buffer);
+	relation_close(sequence->relation, AccessShareLock);
+}
