@@ -26,7 +26,7 @@ comment on function @extschema@.f6_append(
     bigint, jsonb) is
     'appends one event, on the condition that nothing relevant was appended before, and returns its id, position and formal time';
 
-create function @extschema@.f6_append(event_type text, object_ids text, event_data jsonb) returns f6.appended
+create function @extschema@.f6_append(event_type text, objects text, event_data jsonb) returns f6.appended
     language c as 'MODULE_PATHNAME', 'f6_append_untyped';
 comment on function @extschema@.f6_append(text, text, jsonb) is
     'appends one event like the form with uuid[], for parameters without types';

@@ -494,6 +494,9 @@ append_events(append *append)
 static HeapTuple
 result_row(TupleDesc descriptor, const appended_event *appended)
 {
+	static const f6_column columns[] = { { "id", UUIDOID },
+										 { "position", INT8OID },
+										 { "created_at", TIMESTAMPTZOID } };
 	Datum values[APPENDED_COLUMNS];
 	bool nulls[APPENDED_COLUMNS] = { false };
 
@@ -502,6 +505,7 @@ result_row(TupleDesc descriptor, const appended_event *appended)
 						errmsg("type f6.appended has %d attributes instead of %d",
 							   descriptor->natts, APPENDED_COLUMNS),
 						errhint("Create a type of your own rather than altering f6's.")));
+	f6_check_columns(descriptor, "appended", columns, lengthof(columns));
 	values[APPENDED_ID - 1] = appended->id;
 	values[APPENDED_POSITION - 1] = Int64GetDatum(appended->position);
 	values[APPENDED_CREATED_AT - 1] = TimestampTzGetDatum(appended->created_at);
@@ -538,7 +542,7 @@ append_one(FunctionCallInfo fcinfo, f6_event_row *row, const f6_condition *condi
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("f6_append returns a row of f6.appended")));
 	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
-	f6_event_check_columns(append.event);
+	f6_event_check_columns(RelationGetDescr(append.event));
 	append_events(&append);
 	table_close(append.event, NoLock);
 	return HeapTupleGetDatum(result_row(BlessTupleDesc(descriptor), append.result));
@@ -583,7 +587,7 @@ f6_append_events(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("events must not be NULL"),
 						errhint("An empty array appends nothing: '[]'.")));
 	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
-	f6_event_check_columns(append.event);
+	f6_event_check_columns(RelationGetDescr(append.event));
 	f6_condition_read(&append.condition, &fcinfo->args[1], &fcinfo->args[2]);
 	append.given = f6_events_from_json(append.event, PG_GETARG_JSONB_P(0), &append.count);
 	append_events(&append);

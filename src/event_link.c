@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
 
@@ -28,6 +29,20 @@ struct f6_link_writer
 	f6_table_writer *references; /* NULL until there are some */
 };
 
+/* f6_link_check_columns refuses a link table whose columns somebody has changed. */
+void
+f6_link_check_columns(Relation table)
+{
+	const f6_column columns[] = {
+		{ f6_is_relation(table, F6_EVENT_OBJECT) ? "object_id" : "reference_id", UUIDOID },
+		{ "position", INT8OID },
+	};
+
+	StaticAssertStmt(lengthof(columns) == F6_LINK_COLUMNS, "each column has a name and a type");
+	f6_check_columns(RelationGetDescr(table), RelationGetRelationName(table), columns,
+					 lengthof(columns));
+}
+
 /* has_additions tells whether somebody has added to a table what is to be done for each row. */
 static bool
 has_additions(Relation table)
@@ -47,7 +62,10 @@ static bool
 is_plain(const char *name)
 {
 	Relation table = table_open(f6_relation_oid(name), RowExclusiveLock);
-	bool is_plain = !has_additions(table);
+	bool is_plain;
+
+	f6_link_check_columns(table);
+	is_plain = !has_additions(table);
 
 	table_close(table, NoLock);
 	return is_plain;
@@ -67,6 +85,7 @@ begin_table(const char *name, Relation *table)
 	f6_table_writer *writer;
 
 	*table = table_open(f6_relation_oid(name), RowExclusiveLock);
+	f6_link_check_columns(*table);
 	writer = f6_table_writer_begin(*table);
 	if (has_additions(*table) || !f6_table_writer_is_plain(writer))
 		f6_table_writer_one_by_one(writer);

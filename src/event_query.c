@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 
@@ -17,7 +16,7 @@
 /* How many objects and types are looked for at a time, if not one item has more; each takes some 50 kB and a page of buffers. */
 #define LISTS_AT_A_TIME 64
 /* So many objects may one item have. */
-#define MAX_OBJECTS 1000
+#define MAX_OBJECTS 100
 
 /* refuse_query raises the error for a document that is no query; the item counts from 1, 0 is the whole. */
 static void __attribute__((noreturn)) refuse_query(int item, const char *reason)
@@ -52,30 +51,40 @@ is_uuid(const char *text, int length)
 	return digits == 2 * UUID_LEN && text[length - 1] != '-';
 }
 
-/* read_objects reads the objects that an item's events must name, each once. */
+/* add_object adds an object to those that an item's events must name, unless it is among them. */
+static void
+add_object(f6_uuids *objects, const pg_uuid_t *object, int item)
+{
+	for (int i = 0; i < objects->count; i++)
+	{
+		if (f6_uuid_compare(&objects->ids[i], object) == 0)
+			return;
+	}
+	if (objects->count == MAX_OBJECTS)
+		refuse_query(item, psprintf("there are more than %d objects.", MAX_OBJECTS));
+	objects->ids[objects->count++] = *object;
+}
+
+/* read_objects reads the objects that an item's events must name, each once, in their order. */
 static void
 read_objects(const JsonbValue *list, int item, f6_query_item *result)
 {
 	f6_jsonb_array_walk walk;
 	JsonbValue object;
 
-	if (f6_jsonb_count(list) > MAX_OBJECTS)
-		refuse_query(item, psprintf("there are more than %d objects.", MAX_OBJECTS));
-	result->objects.ids = palloc(sizeof(pg_uuid_t) * Max(f6_jsonb_count(list), 1));
+	result->objects.ids = palloc(sizeof(pg_uuid_t) * Min(f6_jsonb_count(list) + 1, MAX_OBJECTS));
 	f6_jsonb_array_begin(&walk, list);
 	while (f6_jsonb_array_next(&walk, &object))
 	{
 		char *text;
 
+		CHECK_FOR_INTERRUPTS();
 		if (object.type != jbvString || !is_uuid(object.val.string.val, object.val.string.len))
 			refuse_query(item, "\"objects\" must hold UUIDs as strings.");
 		text = pnstrdup(object.val.string.val, object.val.string.len);
-		result->objects.ids[result->objects.count++] =
-			*DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
+		add_object(&result->objects,
+				   DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text))), item);
 	}
-	qsort(result->objects.ids, result->objects.count, sizeof(pg_uuid_t), f6_uuid_compare);
-	result->objects.count =
-		qunique(result->objects.ids, result->objects.count, sizeof(pg_uuid_t), f6_uuid_compare);
 }
 
 /* read_types reads the types of an item's events. */
@@ -134,27 +143,37 @@ read_item(const JsonbValue *object, int item, f6_query_item *result)
 	}
 }
 
-/* add_item adds an item to a query of so much room: one of many types as several, which mean the same. */
+/* add_piece adds an item with some of its types, from the given one on. */
 static void
-add_item(f6_query *query, int *room, const f6_query_item *item)
+add_piece(f6_query *query, int *room, const f6_query_item *item, int first)
 {
+	f6_query_item *piece;
+
+	if (query->count == *room)
+	{
+		*room *= 2;
+		query->items = repalloc_huge(query->items, sizeof(f6_query_item) * *room);
+	}
+	piece = &query->items[query->count++];
+	*piece = *item;
+	if (first > 0)
+		piece->types += first;
+	piece->type_count = Min(item->type_count - first, LISTS_AT_A_TIME);
+}
+
+/* add_item reads an item and adds it to a query: one of many types as several, which mean the same. */
+static void
+add_item(f6_query *query, int *room, const JsonbValue *object, int number)
+{
+	f6_query_item item;
 	int first = 0;
 
+	read_item(object, number, &item);
 	do
 	{
-		f6_query_item *piece;
-
-		if (query->count == *room)
-		{
-			*room *= 2;
-			query->items = repalloc_huge(query->items, sizeof(f6_query_item) * *room);
-		}
-		piece = &query->items[query->count++];
-		*piece = *item;
-		piece->types += first;
-		piece->type_count = Min(item->type_count - first, LISTS_AT_A_TIME);
+		add_piece(query, room, &item, first);
 		first += LISTS_AT_A_TIME;
-	} while (first < item->type_count);
+	} while (first < item.type_count);
 }
 
 /* f6_query_read reads a query; a single item may stand alone. */
@@ -165,28 +184,21 @@ f6_query_read(Jsonb *document)
 	f6_jsonb_array_walk walk;
 	JsonbValue root;
 	JsonbValue object;
-	f6_query_item item;
-	int count;
 	int room;
 
 	f6_jsonb_root(document, &root);
-	count = f6_jsonb_is_array(&root) ? f6_jsonb_count(&root) : 1;
-	if (count == 0)
+	room = f6_jsonb_is_array(&root) ? f6_jsonb_count(&root) : 1;
+	if (room == 0)
 		refuse_query(0, "There are no items, so nothing could match.");
-	room = count;
 	query->items = palloc_extended(sizeof(f6_query_item) * room, MCXT_ALLOC_HUGE);
 	if (!f6_jsonb_is_array(&root))
 	{
-		read_item(&root, 1, &item);
-		add_item(query, &room, &item);
+		add_item(query, &room, &root, 1);
 		return query;
 	}
 	f6_jsonb_array_begin(&walk, &root);
 	for (int number = 1; f6_jsonb_array_next(&walk, &object); number++)
-	{
-		read_item(&object, number, &item);
-		add_item(query, &room, &item);
-	}
+		add_item(query, &room, &object, number);
 	return query;
 }
 

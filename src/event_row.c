@@ -13,51 +13,36 @@
 #include "f6.h"
 #include "errors.h"
 #include "event_row.h"
+#include "relation.h"
 
-/* The types of the columns; that of event_kind is f6's own. */
-static const Oid column_types[] = { INT8OID,		INT4OID,		InvalidOid,	  UUIDOID,
-									TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID, TEXTOID,
-									TEXTOID,		UUIDOID,		TEXTOID,	  UUIDARRAYOID,
-									JSONBOID,		JSONBOID,		TEXTOID,	  INETOID,
-									TEXTOID };
-
-StaticAssertDecl(lengthof(column_types) == F6_EVENT_COLUMNS, "each column has a type");
-
-/* is_as_made tells whether a column has a type, or that of event_kind. */
-static bool
-is_as_made(const FormData_pg_attribute *column, Oid type)
-{
-	if (column->attisdropped)
-		return false;
-	return OidIsValid(type) ? column->atttypid == type
-							: column->attbyval && column->attlen == sizeof(Oid);
-}
-
-/* f6_event_check_columns refuses a table whose columns somebody has changed. */
+/* f6_event_check_columns refuses a table, or rows of it, whose columns somebody has changed. */
 void
-f6_event_check_columns(Relation event)
+f6_event_check_columns(TupleDesc descriptor)
 {
-	TupleDesc descriptor = RelationGetDescr(event);
+	static const f6_column columns[] = {
+		{ "position", INT8OID },		  { "zone_id", INT4OID },
+		{ "event_kind", InvalidOid },	  { "id", UUIDOID },
+		{ "created_at", TIMESTAMPTZOID }, { "occurred_at", TIMESTAMPTZOID },
+		{ "object_ids", UUIDARRAYOID },	  { "event_type", TEXTOID },
+		{ "event_version", TEXTOID },	  { "event_source_id", UUIDOID },
+		{ "event_source_type", TEXTOID }, { "event_reference", UUIDARRAYOID },
+		{ "event_data", JSONBOID },		  { "metadata", JSONBOID },
+		{ "appended_by", TEXTOID },		  { "client_addr", INETOID },
+		{ "application_name", TEXTOID },
+	};
 
-	for (int i = 0; i < F6_EVENT_COLUMNS; i++)
-	{
-		if (i >= descriptor->natts || !is_as_made(TupleDescAttr(descriptor, i), column_types[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column %d of %s.%s is not as f6 has made it", i + 1, F6_SCHEMA,
-							RelationGetRelationName(event)),
-					 errhint("Change the table back: columns may be added to it, at the end.")));
-	}
+	StaticAssertStmt(lengthof(columns) == F6_EVENT_COLUMNS, "each column has a name and a type");
+	f6_check_columns(descriptor, F6_EVENT, columns, lengthof(columns));
 }
 
-/* f6_event_check_table does so for who reads the log by a query. */
+/* f6_event_check_table refuses a log whose columns somebody has changed; it stays as it is until the transaction ends. */
 void
 f6_event_check_table(void)
 {
 	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
 
-	f6_event_check_columns(event);
-	table_close(event, AccessShareLock);
+	f6_event_check_columns(RelationGetDescr(event));
+	table_close(event, NoLock);
 }
 
 /* f6_event_deform reads the columns of a row of f6.event. */

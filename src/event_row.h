@@ -39,7 +39,7 @@ f6_event_set(f6_event_row *row, int column, Datum value)
 	row->nulls[column - 1] = false;
 }
 
-extern void f6_event_check_columns(Relation event);
+extern void f6_event_check_columns(TupleDesc descriptor);
 extern void f6_event_check_table(void);
 extern void f6_event_deform(Relation event, HeapTuple tuple, f6_event_row *row);
 extern HeapTuple f6_event_form(Relation event, HeapTuple other_columns, const f6_event_row *row);

@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 
 #include "f6.h"
+#include "event_link.h"
 #include "event_scan.h"
 #include "relation.h"
 
@@ -100,7 +101,9 @@ list_begin_of_object(position_list *list, f6_event_scan *scan, const pg_uuid_t *
 {
 	ScanKeyInit(&list->keys[0], LIST_COLUMN, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(object));
-	list_begin(list, scan, need_table(scan, &scan->event_object, F6_EVENT_OBJECT),
+	if (scan->event_object == NULL)
+		f6_link_check_columns(need_table(scan, &scan->event_object, F6_EVENT_OBJECT));
+	list_begin(list, scan, scan->event_object,
 			   need_index(scan, &scan->by_object, F6_EVENT_OBJECT_INDEX));
 }
 
@@ -206,7 +209,12 @@ item_end(item_scan *item)
 	for (int i = 0; i < item->object_count; i++)
 		index_endscan(item->objects[i].scan);
 	for (int i = 0; i < item->type_count; i++)
+	{
 		index_endscan(item->types[i].scan);
+		pfree(DatumGetPointer(item->types[i].keys[LIST_COLUMN - 1].sk_argument));
+	}
+	pfree(item->objects);
+	pfree(item->types);
 }
 
 /*
@@ -266,4 +274,6 @@ f6_event_scan_end(f6_event_scan *scan)
 		table_close(scan->event_object, scan->lock);
 	if (scan->event != NULL)
 		table_close(scan->event, scan->lock);
+	pfree(scan->items);
+	pfree(scan);
 }

@@ -93,7 +93,7 @@ f6_event_before_insert(PG_FUNCTION_ARGS)
 		f6_refuse_protocol("f6_event_before_insert");
 
 	check_whole(trigger->tg_relation);
-	f6_event_check_columns(trigger->tg_relation);
+	f6_event_check_columns(RelationGetDescr(trigger->tg_relation));
 	f6_event_deform(trigger->tg_relation, trigger->tg_trigtuple, &row);
 	if (f6_is_restoring(trigger->tg_relation))
 	{

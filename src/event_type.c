@@ -14,6 +14,7 @@
 #include "catalog/pg_collation_d.h"
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -61,6 +62,9 @@ typedef struct registry_type
 	uint32 hash;
 	char status;
 } registry_type;
+
+/* So many bytes of a type's name are quoted in an error: who mixes up arguments may have sent a whole document. */
+#define QUOTED_NAME 200
 
 /* A table of types by name. */
 #define SH_PREFIX				registry
@@ -374,10 +378,13 @@ read_type(const char *event_type)
 
 	type.newest = read_versions(event_type);
 	if (type.newest == NULL)
-		ereport(ERROR,
-				(errcode(F6_ERR_UNKNOWN), errmsg("event type \"%s\" is not registered", event_type),
-				 errhint("Register it with f6_register_event_type; f6.event_type lists the types "
-						 "and their versions.")));
+		ereport(
+			ERROR,
+			(errcode(F6_ERR_UNKNOWN),
+			 errmsg("event type \"%.*s\" is not registered",
+					pg_mbcliplen(event_type, (int) strlen(event_type), QUOTED_NAME), event_type),
+			 errhint("Register it with f6_register_event_type; f6.event_type lists the types "
+					 "and their versions.")));
 	type.name = type.newest->type.event_type;
 	for (registry_version *version = type.newest; version != NULL; version = version->older)
 		version->number = type.versions++;

@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "f6.h"
+#include "event_link.h"
 #include "event_row.h"
 #include "index_plan.h"
 #include "object_events.h"
@@ -360,7 +361,8 @@ f6_object_events_read(const f6_object_reading *reading, f6_object_event_receiver
 	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
 	Relation event_object = table_open(f6_relation_oid(F6_EVENT_OBJECT), AccessShareLock);
 
-	f6_event_check_columns(event);
+	f6_event_check_columns(RelationGetDescr(event));
+	f6_link_check_columns(event_object);
 	if (is_readable_by_index(event, event_object))
 		read_by_index(reading, event, event_object, receive, state);
 	else

@@ -74,7 +74,7 @@ reading_begin(reading *read, Jsonb *query)
 {
 	read->query = f6_query_read(query);
 	read->event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
-	f6_event_check_columns(read->event);
+	f6_event_check_columns(RelationGetDescr(read->event));
 	read->horizon = f6_horizon_now(true);
 	/* What this transaction has appended before belongs to the log, as it sees it. */
 	CommandCounterIncrement();

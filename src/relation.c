@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
@@ -82,6 +83,36 @@ f6_relation_oid(const char *name)
 						errhint("It is part of the extension f6: create the extension anew.")));
 	remember_relation(name, relation);
 	return relation;
+}
+
+/* is_as_made tells whether a column is the one that f6 has made. */
+static bool
+is_as_made(const FormData_pg_attribute *column, const f6_column *made)
+{
+	if (column->attisdropped || strcmp(NameStr(column->attname), made->name) != 0)
+		return false;
+	if (OidIsValid(made->type))
+		return column->atttypid == made->type;
+	/* Looking the enum up would cost more than all of the rest; what is stored like one at least misleads nobody. */
+	return column->atttypid >= FirstNormalObjectId && column->attbyval &&
+		   column->attlen == sizeof(Oid);
+}
+
+/* f6_check_columns refuses a relation whose columns somebody has changed; those that were added at the end don't matter. */
+void
+f6_check_columns(TupleDesc descriptor, const char *relation, const f6_column *columns, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (i < descriptor->natts && is_as_made(TupleDescAttr(descriptor, i), &columns[i]))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of %s.%s is not as f6 has made it", columns[i].name,
+						F6_SCHEMA, relation),
+				 errhint("Change it back; if it was dropped, restore a dump. You may add columns "
+						 "at the end.")));
+	}
 }
 
 /* f6_is_relation tells whether an open relation is the table of f6 with that name. */

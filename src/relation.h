@@ -121,6 +121,15 @@ typedef enum f6_event_kind
 } f6_event_kind;
 
 extern void f6_relation_init(void);
+/* A column that f6 has made: its type, InvalidOid for one of f6's own enums. */
+typedef struct f6_column
+{
+	const char *name;
+	Oid type;
+} f6_column;
+
+extern void f6_check_columns(TupleDesc descriptor, const char *relation, const f6_column *columns,
+							 int count);
 extern Oid f6_relation_oid(const char *name);
 extern bool f6_is_relation(Relation relation, const char *name);
 extern bool f6_is_own(Relation relation);

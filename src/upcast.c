@@ -16,6 +16,7 @@
 
 #include "f6.h"
 #include "errors.h"
+#include "event_row.h"
 #include "event_type.h"
 #include "json_tree.h"
 #include "jsonb_walk.h"
@@ -308,6 +309,7 @@ f6_upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor, const ch
 	f6_upcast *upcast;
 	Jsonb *data;
 
+	f6_event_check_columns(descriptor);
 	heap_deform_tuple(row, descriptor, values, nulls);
 	if (nulls[F6_EVENT_EVENT_TYPE - 1] || nulls[F6_EVENT_EVENT_VERSION - 1] ||
 		nulls[F6_EVENT_EVENT_KIND - 1] || nulls[F6_EVENT_DATA - 1])

@@ -28,18 +28,14 @@ do $$ declare appended f6.appended; begin appended := f6_append('Note', array[ob
 select results_eq('select * from linked', $$values (object('linked'), true)$$, 'a trigger on the links finds the event in the log');
 drop trigger note_link on f6.event_object;
 
--- Who changes the columns of f6.event is told so, by whatever needs them.
-create function changed(change text) returns setof text language plpgsql as $$
+-- Who changes the columns of f6's tables is told so, by whatever needs them.
+create function changed(change text, statements text[]) returns setof text language plpgsql as $$
 declare
     statement text;
 begin
-    foreach statement in array array[
-        'select f6_append(''Note'', array[object(''x'')], ''{}'')',
-        'select f6_append(''{"event_type": "Note", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {}}'')',
-        'select f6_read()', 'select f6_read_context(''[{}]'', true)', 'select f6_state_asof(object(''x''))', 'select f6_events(object(''x''))',
-        'select f6_check_event_type(''Note'', ''true'')'] loop
+    foreach statement in array statements loop
         begin
-            execute 'alter table f6.event ' || change;
+            execute 'alter ' || change;
             execute statement;
             raise exception 'no error' using errcode = 'TEST0';
         exception when others then
@@ -49,8 +45,22 @@ begin
 end $$;
 select is(array_agg(c) filter (where c is not null), null, change) from unnest(array[
     'drop column event_type cascade', 'drop column event_kind cascade', 'alter zone_id type bigint', 'alter id type text using id::text',
-    'alter event_kind type text', 'alter object_ids type text[]', 'alter occurred_at type date', 'alter event_data type json using event_data::json',
-    'drop column application_name']) as change, changed(change) as c group by change;
+    'alter event_kind type text', 'alter event_kind type integer using 1', 'alter object_ids type text[]', 'alter occurred_at type date',
+    'alter event_data type json using event_data::json', 'drop column application_name', 'rename event_version to version']) as change,
+    changed('table f6.event ' || change, array[
+        'select f6_append(''Note'', array[object(''x'')], ''{}'')',
+        'select f6_append(''{"event_type": "Note", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {}}'')',
+        'insert into f6.event values (default)', 'select f6_upcast(e, ''2'') from f6.event as e', 'select f6_read()',
+        'select f6_read_context(''[{}]'', true)', 'select f6_state_asof(object(''x''))', 'select f6_events(object(''x''))',
+        'select f6_check_event_type(''Note'', ''true'')']) as c group by change;
+select is(array_agg(c) filter (where c is not null), null, change) from unnest(array[
+    'alter object_id type text using object_id::text', 'alter "position" type text', 'rename object_id to objects']) as change,
+    changed('table f6.event_object ' || change, array[
+        'select f6_append(''Note'', array[object(''x'')], ''{}'')', 'select f6_append(''Note'', array[object(''x'')], ''{}'', after => 0)',
+        'insert into f6.event (event_type, object_ids, event_data) values (''Note'', array[object(''x'')], ''{}'')',
+        'select f6_read(jsonb_build_object(''objects'', array[object(''x'')]))', 'select f6_state_asof(object(''x''))']) as c group by change;
+select is(array_agg(c) filter (where c is not null), null, change) from unnest(array['alter attribute id type text', 'drop attribute "position"']) as change,
+    changed('type f6.appended ' || change, array['select f6_append(''Note'', array[object(''x'')], ''{}'')']) as c group by change;
 
 -- Who may not append waits for nothing, locks nothing and learns nothing, whichever way the events would go.
 create role f6_test_nobody;

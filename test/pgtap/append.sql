@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(65);
+select plan(67);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -214,6 +214,9 @@ select results_eq($$execute untyped('Note', '{00000000-0000-0000-0000-0000000000
     'three parameters without types are an event');
 select results_eq($$select event_type, object_ids, event_data from f6.event order by "position" desc limit 1$$,
     $$values ('Note', array['00000000-0000-0000-0000-0000000000c1']::uuid[], '{"text": "untyped"}'::jsonb)$$, 'and it is the one that they say');
+select is((select parameter_types::text from pg_prepared_statements where name = 'untyped'), '{text,text,jsonb}', 'of these types');
+prepare named as select f6_append(event_type => $1, object_ids => $2, event_data => $3);
+select is((select parameter_types::text from pg_prepared_statements where name = 'named'), '{text,uuid[],jsonb}', 'named ones have their own');
 select lives_ok($$select f6_append('Note', '{00000000-0000-0000-0000-0000000000c1}', '{"text": "typed"}'::jsonb)$$,
     'so is one with data that has a type');
 select throws_ok($$select f6_append('Note', 'nobody', '{"text": "untyped"}')$$, '22P02', null, 'objects that are no array are refused');
