@@ -412,12 +412,23 @@ check_append(append *append)
 				: f6_query_of_objects(rows_objects(append->event, append->rows, append->count)));
 }
 
+/* hint_at_repeating says what to do when somebody else has just appended an event under the same id. */
+static void
+hint_at_repeating(void *arg)
+{
+	(void) arg;
+	if (geterrcode() == ERRCODE_UNIQUE_VIOLATION)
+		errhint("If the event was appended at the same time, append it again, under the same id.");
+}
+
 /* write_events appends the events directly. */
 static void
 write_events(append *append, f6_event_writer *writer)
 {
+	ErrorContextCallback hint = { error_context_stack, hint_at_repeating, NULL };
 	TimestampTz newest = DT_NOBEGIN;
 
+	error_context_stack = &hint;
 	for (int i = 0; i < append->count; i++)
 	{
 		f6_event_row *row = &append->rows[i];
@@ -440,6 +451,7 @@ write_events(append *append, f6_event_writer *writer)
 		result->created_at = DatumGetTimestampTz(f6_event_value(row, F6_EVENT_CREATED_AT));
 	}
 	f6_event_writer_end(writer);
+	error_context_stack = hint.previous;
 }
 
 /* insert_events appends the events by a statement; what it says of them is in their order. */
@@ -560,7 +572,25 @@ f6_append_event(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(append_one(fcinfo, &row, &condition));
 }
 
-/* f6_append(event_type, object_ids, event_data) does so for drivers whose parameters have no types: objects are a text. */
+/* refuse_batch refuses a batch that has come where the type of an event belongs. */
+static void
+refuse_batch(const f6_event_row *row)
+{
+	const text *type;
+
+	if (!f6_event_has(row, F6_EVENT_EVENT_TYPE))
+		return;
+	type = DatumGetTextPP(f6_event_value(row, F6_EVENT_EVENT_TYPE));
+	if (VARSIZE_ANY_EXHDR(type) > 0 && strchr("[{", *VARDATA_ANY(type)) != NULL)
+		ereport(
+			ERROR,
+			(errcode(F6_ERR_BAD_ARGUMENT),
+			 errmsg("three arguments without types are one event, not a batch"),
+			 errhint("Write f6_append($1::jsonb, $2, $3), or f6_append($1, after => $2, unless => "
+					 "$3).")));
+}
+
+/* f6_append(event_type, objects, event_data) appends one event of which a driver has not told the types: objects are a text. */
 Datum
 f6_append_untyped(PG_FUNCTION_ARGS)
 {
@@ -568,6 +598,7 @@ f6_append_untyped(PG_FUNCTION_ARGS)
 	f6_event_row row;
 
 	argument_row(fcinfo, PG_NARGS(), &row);
+	refuse_batch(&row);
 	if (f6_event_has(&row, F6_EVENT_OBJECT_IDS))
 		f6_event_set(
 			&row, F6_EVENT_OBJECT_IDS,

@@ -540,19 +540,22 @@ common_occurrence(const f6_basis *basis, Datum *occurred_at)
 }
 
 /*
- * complete_occurred_at says when an event happened, where the caller doesn't: now, which is when its transaction began or
- * when it was recorded.  A restatement leaves the moment as it was, because it takes the place of the one recorded.
+ * complete_occurred_at says when an event happened, where the caller doesn't: now, by the clock that says when it is
+ * recorded, so that what was decided on other events comes after them; or when it was recorded, if that is given.  A
+ * restatement leaves the moment as it was, because it takes the place of the one recorded.
  */
 static void
-complete_occurred_at(f6_event_row *row, f6_event_kind kind, const f6_basis *basis, bool imported)
+complete_occurred_at(Relation event, f6_event_row *row, f6_event_kind kind, const f6_basis *basis,
+					 bool imported)
 {
 	Datum occurred_at;
 
 	if (f6_event_has(row, F6_EVENT_OCCURRED_AT))
 		return;
 	if (!restates(row, kind) || !common_occurrence(basis, &occurred_at))
-		occurred_at = imported ? f6_event_value(row, F6_EVENT_CREATED_AT)
-							   : TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		occurred_at =
+			imported ? f6_event_value(row, F6_EVENT_CREATED_AT)
+					 : TimestampTzGetDatum(Max(GetCurrentTimestamp(), earliest_created_at(event)));
 	f6_event_set(row, F6_EVENT_OCCURRED_AT, occurred_at);
 }
 
@@ -642,7 +645,7 @@ f6_event_complete(Relation event, f6_batch *batch, f6_event_row *row)
 
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
-	complete_occurred_at(row, kind, &basis, imported);
+	complete_occurred_at(event, row, kind, &basis, imported);
 	complete_provenance(row);
 	return F6_EVENT_NEW;
 }

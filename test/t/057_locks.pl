@@ -90,6 +90,17 @@ my @refusals = grep { /an event with this id exists, with other content/ }
   run_all(map { "select * from f6_append('Note', array[o(1)], '$_', id => o(-200))" } 1 .. 16);
 is(scalar(@refusals), 15, 'of different contents for one id one is taken');
 
+# In bulk no lock is taken for an id: the second has to try again, and is told so.
+my $bulk = q{set f6.bulk_threshold = 0; select count(*) from f6_append('Note', array[o(1)], '1', id => o(-300))};
+$node->safe_psql('postgres', "begin; $bulk; prepare transaction 'first'");
+my ($answer, $refusal) = ('', '');
+my $second = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $bulk ], '>', \$answer, '2>', \$refusal);
+$node->poll_query_until('postgres', q{select exists (select from pg_stat_activity where wait_event_type = 'Lock')}) or die 'the second does not wait';
+$node->safe_psql('postgres', "commit prepared 'first'");
+$second->finish;
+like($refusal, qr/ERROR:  duplicate key.*HINT:  If the event was appended at the same time, append it again/s, 'an id that another batch has just brought');
+is($node->safe_psql('postgres', $bulk), 1, 'appended again, it is the same event');
+
 # As many transactions may append at a time as f6.marker has rows.
 my $markers = $node->safe_psql('postgres', 'select count(*) from f6.marker');
 $node->safe_psql('postgres', join ' ', map { "begin; select from f6_append('Note', array[o(7)], '1'); prepare transaction 't$_';" } 1 .. $markers);
