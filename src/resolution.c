@@ -184,7 +184,7 @@ correct_targets(f6_resolution *resolving, const f6_object_event *correction, con
 static f6_verdict
 verdict_of(f6_part part)
 {
-	f6_verdict verdict = { part, DT_NOBEGIN, NULL };
+	f6_verdict verdict = { .part = part };
 
 	return verdict;
 }
@@ -313,6 +313,7 @@ meet_claim(f6_resolution *resolving, const f6_object_event *event, const mark *o
 		verdict.part = F6_PART_RESTATED;
 	}
 	type = type_of(resolving, data_key(event, &said));
+	verdict.has_time = true;
 	verdict.material_time = claim_time(resolving, type, event, &said);
 	if (verdict.material_time > question->valid_at)
 	{

@@ -52,7 +52,8 @@ typedef enum f6_part
 typedef struct f6_verdict
 {
 	f6_part part;
-	TimestampTz material_time; /* of a claim; DT_NOBEGIN where it does not matter */
+	bool has_time;
+	TimestampTz material_time; /* of a claim, where it matters */
 	const pg_uuid_t *by;	   /* the correction that restates or removes the event; NULL: none */
 } f6_verdict;
 

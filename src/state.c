@@ -37,6 +37,13 @@ fold_claims(const f6_claims *claims)
 	return fold;
 }
 
+/* f6_state_of_claims returns the state that claims make, in the current memory context; NULL for none. */
+Jsonb *
+f6_state_of_claims(const f6_claims *claims)
+{
+	return f6_fold_result(fold_claims(claims));
+}
+
 /* f6_state_of returns the state that answers a question, in the current memory context; NULL where nothing is known. */
 Jsonb *
 f6_state_of(const f6_question *question)
