@@ -13,6 +13,7 @@
 
 #include "f6.h"
 #include "event_row.h"
+#include "snapshot_state.h"
 #include "state.h"
 
 F6_FUNCTION(f6_events);
@@ -42,7 +43,7 @@ f6_state_asof(PG_FUNCTION_ARGS)
 	read_question(fcinfo, 4, &question);
 	f6_argument_projection(fcinfo, 3);
 	question.with_data = true;
-	state = f6_state_of(&question);
+	state = f6_snapshots_serve(&question) ? f6_snapshot_state(&question) : f6_state_of(&question);
 	if (state == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(state);

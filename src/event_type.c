@@ -86,6 +86,8 @@ typedef struct registry_cache
 	MemoryContext context;
 	registry_hash *types;
 	uint64 generation;
+	bool has_fingerprint;
+	uint64 fingerprint;
 	int holders;
 	bool retired; /* a change has made another cache take its place */
 } registry_cache;
@@ -166,6 +168,45 @@ f6_event_type_generation(void)
 {
 	ready_registry();
 	return registry->generation;
+}
+
+/* add_fingerprint adds a hash of the rows of one of the registry's tables, whatever their order. */
+static uint64
+add_fingerprint(uint64 sum, enum registry_table table)
+{
+	Relation relation = table_open(registry_tables[table], AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple row;
+
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		f6_registry_row_read(row);
+		sum += hash_bytes_extended((const unsigned char *) row->t_data + row->t_data->t_hoff,
+								   (int) (row->t_len - row->t_data->t_hoff), table);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return sum;
+}
+
+/*
+ * f6_event_type_fingerprint returns a number that is the same in all sessions, and that changes when what is registered does:
+ * types, versions, deprecations, upcasters.
+ */
+uint64
+f6_event_type_fingerprint(void)
+{
+	ready_registry();
+	if (!registry->has_fingerprint)
+	{
+		uint64 sum = 0;
+
+		for (int i = TYPES; i < DOCUMENTS; i++)
+			sum = add_fingerprint(sum, i);
+		registry->fingerprint = sum;
+		registry->has_fingerprint = true;
+	}
+	return registry->fingerprint;
 }
 
 /* release ends the hold of a memory context that goes. */

@@ -142,7 +142,7 @@ static List **
 event_fields(const explaining *explaining, const f6_claims *claims)
 {
 	List **by_event = palloc0(sizeof(List *) * Max(explaining->count, 1));
-	Jsonb *state = f6_state_of_claims(claims);
+	Jsonb *state = f6_state_of_claims(NULL, claims);
 	List **by_claim;
 
 	if (state == NULL)

@@ -13,6 +13,7 @@
 #include "f6.h"
 #include "fold.h"
 #include "json_tree.h"
+#include "jsonb_walk.h"
 
 struct f6_fold
 {
@@ -32,6 +33,17 @@ f6_fold_begin(MemoryContext parent)
 	fold->context = context;
 	fold->scratch = AllocSetContextCreate(context, "f6 fold result", ALLOCSET_DEFAULT_SIZES);
 	return fold;
+}
+
+/* Goes on from a state, which must last as long as the fold; nothing has been merged yet. */
+void
+f6_fold_resume(f6_fold *fold, Jsonb *state)
+{
+	JsonbValue root;
+
+	f6_jsonb_root(state, &root);
+	f6_tree_refer(&fold->root, &root);
+	fold->merged = true;
 }
 
 /* Merges a patch into the state.  The patch may be freed afterwards. */

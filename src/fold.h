@@ -10,6 +10,7 @@
 typedef struct f6_fold f6_fold;
 
 extern f6_fold *f6_fold_begin(MemoryContext parent);
+extern void f6_fold_resume(f6_fold *fold, Jsonb *state);
 extern void f6_fold_merge(f6_fold *fold, const JsonbValue *patch);
 extern Jsonb *f6_fold_result(f6_fold *fold);
 

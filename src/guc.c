@@ -12,6 +12,8 @@
 char *f6_zone_setting;
 bool f6_assert_format_setting = true;
 int f6_bulk_threshold_setting = -1;
+int f6_snapshot_events_setting = 32;
+int f6_snapshot_time_setting = 5;
 
 /* f6_guc_init defines the settings; called once, when the library is loaded. */
 void
@@ -34,6 +36,18 @@ f6_guc_init(void)
 		"A transaction that appends to more takes one lock for all of them. -1 means "
 		"max_locks_per_transaction.",
 		&f6_bulk_threshold_setting, -1, -1, PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	/* Keeping a state costs a write: not for what is read again in a moment. */
+	DefineCustomIntVariable(
+		"f6.snapshot_events", "How many events of an object are read before its state is kept.",
+		"Who asks for a state, and reads so many since the last one that was kept, keeps it for "
+		"those "
+		"who ask next. 0 keeps and uses none.",
+		&f6_snapshot_events_setting, 32, 0, PG_INT32_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"f6.snapshot_time", "How long a state takes, in milliseconds, before it is kept.",
+		"Goes beside f6.snapshot_events, for events that are few and large.",
+		&f6_snapshot_time_setting, 5, 0, PG_INT32_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("f6");
 }

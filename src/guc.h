@@ -14,6 +14,10 @@ extern bool f6_assert_format_setting;
 /* f6.bulk_threshold: from how many locks on does an append in bulk take one for all? -1: max_locks_per_transaction */
 extern int f6_bulk_threshold_setting;
 
+/* f6.snapshot_events, f6.snapshot_time: after how many events that were read, or milliseconds, is a state kept? */
+extern int f6_snapshot_events_setting;
+extern int f6_snapshot_time_setting;
+
 extern void f6_guc_init(void);
 
 #endif /* F6_GUC_H */

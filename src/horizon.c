@@ -119,14 +119,10 @@ last_visible(void)
 	return position;
 }
 
-/*
- * f6_horizon_now returns the highest position such that every event at or below it is visible to snapshots taken from now
- * on, or never will exist.  A caller that ignores its own events in flight speaks of its own snapshots only.
- */
-int64
-f6_horizon_now(bool ignore_own)
+/* lower_by_markers lowers a position to the lowest that a transaction in progress has announced, but for the own one if so asked. */
+static int64
+lower_by_markers(int64 position, bool ignore_own)
 {
-	int64 horizon = RecoveryInProgress() ? last_visible() : last_given_for_good();
 	ListCell *cell;
 
 	foreach (cell, f6_markers_in_progress())
@@ -136,9 +132,27 @@ f6_horizon_now(bool ignore_own)
 		if (ignore_own &&
 			TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(marker->xid)))
 			continue;
-		horizon = Min(horizon, marker->position);
+		position = Min(position, marker->position);
 	}
-	return horizon;
+	return position;
+}
+
+/*
+ * f6_horizon_now returns the highest position such that every event at or below it is visible to snapshots taken from now
+ * on, or never will exist.  A caller that ignores its own events in flight speaks of its own snapshots only.
+ */
+int64
+f6_horizon_now(bool ignore_own)
+{
+	return lower_by_markers(RecoveryInProgress() ? last_visible() : last_given_for_good(),
+							ignore_own);
+}
+
+/* f6_horizon_covers tells whether an event that is visible is below the horizon, with all that have lower positions. */
+bool
+f6_horizon_covers(int64 position)
+{
+	return lower_by_markers(position, false) == position;
 }
 
 /* f6_horizon() returns the position up to which the log is complete. */

@@ -34,7 +34,8 @@ typedef enum lock_kind
 	LOCK_BULK,
 	LOCK_TYPE,
 	LOCK_OBJECT,
-	LOCK_ID
+	LOCK_ID,
+	LOCK_SNAPSHOTS
 } lock_kind;
 
 struct f6_lock
@@ -344,6 +345,15 @@ f6_locks_take(f6_locks *locks)
 			LOCKACQUIRE_ALREADY_HELD)
 			count_lock(&counted, lock);
 	}
+}
+
+/* f6_lock_try_snapshots takes the lock on an object's snapshots, for the rest of the transaction, if nobody else has it. */
+bool
+f6_lock_try_snapshots(const pg_uuid_t *object)
+{
+	LOCKTAG tag = lock_tag(LOCK_SNAPSHOTS, uuid_key(object));
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* f6_locks_are_held_by_others tells whether a condition might have to wait for these locks now. */

@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "f6.h"
+#include "event.h"
 #include "event_link.h"
 #include "event_row.h"
 #include "index_plan.h"
@@ -286,28 +287,61 @@ read_position(const f6_object_reading *reading, event_lookup *lookup, int64 posi
 	ExecClearTuple(slot);
 }
 
-/* read_object passes on the events of an object. */
-static void
-read_object(const f6_object_reading *reading, Relation event_object, event_lookup *lookup,
-			f6_object_event_receiver receive, void *state)
+/* The positions of an object, from its index: also of events that are not committed, or never will be. */
+typedef struct position_scan
 {
-	Relation by_object = index_open(f6_relation_oid(F6_EVENT_OBJECT_INDEX), AccessShareLock);
-	IndexScanDesc scan = f6_index_beginscan(event_object, by_object, GetActiveSnapshot(), 1);
+	Relation by_object;
+	IndexScanDesc scan;
+} position_scan;
+
+/* positions_begin begins to read the positions of an object, newest first. */
+static void
+positions_begin(position_scan *positions, Relation event_object, const pg_uuid_t *object)
+{
 	ScanKeyData key;
 
-	ScanKeyInit(&key, LINK_OBJECT, BTEqualStrategyNumber, F_UUID_EQ,
-				UUIDPGetDatum(&reading->object_id));
-	scan->xs_want_itup = true;
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_tid(scan, BackwardScanDirection) != NULL)
-	{
-		bool isnull;
-		Datum position = index_getattr(scan->xs_itup, LINK_POSITION, scan->xs_itupdesc, &isnull);
+	positions->by_object = index_open(f6_relation_oid(F6_EVENT_OBJECT_INDEX), AccessShareLock);
+	positions->scan =
+		f6_index_beginscan(event_object, positions->by_object, GetActiveSnapshot(), 1);
+	ScanKeyInit(&key, LINK_OBJECT, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(object));
+	positions->scan->xs_want_itup = true;
+	index_rescan(positions->scan, &key, 1, NULL, 0);
+}
 
-		read_position(reading, lookup, DatumGetInt64(position), receive, state);
-	}
-	index_endscan(scan);
-	index_close(by_object, AccessShareLock);
+/* positions_next finds the next position, and tells whether there is one. */
+static bool
+positions_next(position_scan *positions, int64 *position)
+{
+	IndexScanDesc scan = positions->scan;
+	bool isnull;
+
+	if (index_getnext_tid(scan, BackwardScanDirection) == NULL)
+		return false;
+	*position =
+		DatumGetInt64(index_getattr(scan->xs_itup, LINK_POSITION, scan->xs_itupdesc, &isnull));
+	return true;
+}
+
+/* positions_end ends the reading. */
+static void
+positions_end(position_scan *positions)
+{
+	index_endscan(positions->scan);
+	index_close(positions->by_object, AccessShareLock);
+}
+
+/* read_object passes on the events of an object, until it is told to stop. */
+static void
+read_object(const f6_object_reading *reading, Relation event_object, event_lookup *lookup,
+			f6_object_event_stop stop, f6_object_event_receiver receive, void *state)
+{
+	position_scan positions;
+	int64 position;
+
+	positions_begin(&positions, event_object, &reading->object_id);
+	while (positions_next(&positions, &position) && (stop == NULL || !stop(state, position)))
+		read_position(reading, lookup, position, receive, state);
+	positions_end(&positions);
 }
 
 /* compare_positions orders positions from the newest to the oldest, for qsort. */
@@ -349,7 +383,7 @@ read_by_index(const f6_object_reading *reading, Relation event, Relation event_o
 	if (reading->positions != (Datum) 0)
 		read_positions(reading, &lookup, receive, state);
 	else
-		read_object(reading, event_object, &lookup, receive, state);
+		read_object(reading, event_object, &lookup, NULL, receive, state);
 	lookup_end(&lookup);
 }
 
@@ -369,4 +403,67 @@ f6_object_events_read(const f6_object_reading *reading, f6_object_event_receiver
 		read_by_query(reading, receive, state);
 	table_close(event_object, AccessShareLock);
 	table_close(event, AccessShareLock);
+}
+
+/* f6_object_events_are_indexed tells whether the caller may have the events of any object without a query. */
+bool
+f6_object_events_are_indexed(void)
+{
+	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
+	Relation event_object = table_open(f6_relation_oid(F6_EVENT_OBJECT), AccessShareLock);
+	bool are_indexed = is_readable_by_index(event, event_object);
+
+	f6_event_check_columns(RelationGetDescr(event));
+	f6_link_check_columns(event_object);
+	table_close(event_object, NoLock);
+	table_close(event, NoLock);
+	return are_indexed;
+}
+
+/*
+ * f6_object_events_read_until tells the receiver of each event by the indexes, newest first, until it is told to stop before
+ * the next position.  The caller may do so: see f6_object_events_are_indexed.
+ */
+void
+f6_object_events_read_until(const f6_object_reading *reading, f6_object_event_stop stop,
+							f6_object_event_receiver receive, void *state)
+{
+	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
+	Relation event_object = table_open(f6_relation_oid(F6_EVENT_OBJECT), AccessShareLock);
+	event_lookup lookup;
+
+	lookup_begin(&lookup, event);
+	read_object(reading, event_object, &lookup, stop, receive, state);
+	lookup_end(&lookup);
+	table_close(event_object, AccessShareLock);
+	table_close(event, AccessShareLock);
+}
+
+/*
+ * f6_object_events_are_all tells whether an object has no other committed events after a position, and up to the first of the
+ * given ones, than these.
+ */
+bool
+f6_object_events_are_all(const pg_uuid_t *object, int64 after, const f6_positions *known)
+{
+	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
+	Relation event_object = table_open(f6_relation_oid(F6_EVENT_OBJECT), AccessShareLock);
+	position_scan positions;
+	int64 position;
+	uint64 next = 0;
+	bool are_all = true;
+
+	positions_begin(&positions, event_object, object);
+	while (are_all && positions_next(&positions, &position) && position > after)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (next < known->count && position == known->list[next])
+			next++;
+		else if (next > 0)
+			are_all = !f6_event_find_at(event, position, SnapshotSelf, NULL);
+	}
+	positions_end(&positions);
+	table_close(event_object, AccessShareLock);
+	table_close(event, AccessShareLock);
+	return are_all;
 }

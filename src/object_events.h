@@ -41,9 +41,23 @@ typedef struct f6_object_reading
 	bool with_row;
 } f6_object_reading;
 
+/* Positions in descending order. */
+typedef struct f6_positions
+{
+	uint64 count;
+	uint64 room;
+	int64 *list;
+} f6_positions;
+
 typedef void (*f6_object_event_receiver)(void *state, const f6_object_event *event);
+typedef bool (*f6_object_event_stop)(void *state, int64 position);
 
 extern void f6_object_events_read(const f6_object_reading *reading,
 								  f6_object_event_receiver receive, void *state);
+extern bool f6_object_events_are_indexed(void);
+extern void f6_object_events_read_until(const f6_object_reading *reading, f6_object_event_stop stop,
+										f6_object_event_receiver receive, void *state);
+extern bool f6_object_events_are_all(const pg_uuid_t *object, int64 after,
+									 const f6_positions *positions);
 
 #endif /* F6_OBJECT_EVENTS_H */

@@ -27,6 +27,8 @@
 #define F6_UPCASTER				   "upcaster"
 #define F6_UPCASTER_INDEX		   "upcaster_pkey"
 #define F6_MARKER				   "marker"
+#define F6_SNAPSHOT				   "snapshot"
+#define F6_SNAPSHOT_INDEX		   "snapshot_object_id_legal_fold_position_idx"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"
 

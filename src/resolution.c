@@ -36,6 +36,7 @@ typedef struct mark
 	const content *corrected; /* by the latest correction in force; NULL: by none */
 	pg_uuid_t corrected_by;
 	bool validated;
+	bool met; /* has the event been met? */
 	char status;
 } mark;
 
@@ -60,6 +61,9 @@ struct f6_resolution
 	MemoryContext working; /* what is needed until the last event has been met */
 	MemoryContext row;	   /* emptied after each event */
 	marks_hash *marks;	   /* NULL until there is one */
+	uint64 unmet;		   /* marks of events that have not been met */
+	TimestampTz earliest;  /* material time of a claim that counts */
+	TimestampTz next;	   /* material time of a claim that is not yet valid */
 	uint64 room;
 	f6_claims *result;
 };
@@ -111,6 +115,8 @@ mark_event(f6_resolution *resolving, const pg_uuid_t *id)
 	{
 		target->corrected = NULL;
 		target->validated = false;
+		target->met = false;
+		resolving->unmet++;
 	}
 	return target;
 }
@@ -318,8 +324,10 @@ meet_claim(f6_resolution *resolving, const f6_object_event *event, const mark *o
 	if (verdict.material_time > question->valid_at)
 	{
 		verdict.part = F6_PART_NOT_YET_VALID;
+		resolving->next = Min(resolving->next, verdict.material_time);
 		return verdict;
 	}
+	resolving->earliest = Min(resolving->earliest, verdict.material_time);
 	if (question->with_data && said.data == NULL)
 		said.data = own_data(resolving->kept, event);
 
@@ -350,6 +358,8 @@ f6_resolution_begin(const f6_question *question, f6_claim_types *types)
 		AllocSetContextCreate(CurrentMemoryContext, "f6 history", ALLOCSET_DEFAULT_SIZES);
 	resolving->row =
 		AllocSetContextCreate(resolving->working, "f6 history row", ALLOCSET_DEFAULT_SIZES);
+	resolving->earliest = DT_NOEND;
+	resolving->next = DT_NOEND;
 	resolving->room = INITIAL_CLAIMS;
 	resolving->result = palloc(sizeof(f6_claims));
 	resolving->result->count = 0;
@@ -363,12 +373,17 @@ f6_verdict
 f6_resolution_meet(f6_resolution *resolving, const f6_object_event *event)
 {
 	MemoryContext caller;
-	const mark *own;
+	mark *own;
 	f6_verdict verdict;
 
 	MemoryContextReset(resolving->row);
 	caller = MemoryContextSwitchTo(resolving->row);
 	own = resolving->marks == NULL ? NULL : marks_lookup(resolving->marks, event->id);
+	if (own != NULL && !own->met)
+	{
+		own->met = true;
+		resolving->unmet--;
+	}
 	if (event->kind == resolving->claim_kind)
 		verdict = meet_claim(resolving, event, own);
 	else if (event->kind == resolving->correction_kind)
@@ -381,6 +396,23 @@ f6_resolution_meet(f6_resolution *resolving, const f6_object_event *event)
 	}
 	MemoryContextSwitchTo(caller);
 	return verdict;
+}
+
+/*
+ * f6_resolution_reaches_behind tells whether the events met so far say anything about older ones, or count before a material
+ * time.
+ */
+bool
+f6_resolution_reaches_behind(const f6_resolution *resolving, TimestampTz material_time)
+{
+	return resolving->unmet > 0 || resolving->earliest < material_time;
+}
+
+/* f6_resolution_next returns the material time of the first claim that is not yet valid; infinity where there is none. */
+TimestampTz
+f6_resolution_next(const f6_resolution *resolving)
+{
+	return resolving->next;
 }
 
 /* compare_claims compares two claims by the order in which they are folded. */

@@ -26,22 +26,28 @@ f6_state_merge(f6_fold *fold, f6_claim_types *types, const f6_claim *claim)
 		pfree(data);
 }
 
-/* fold_claims returns the fold of claims, in the current memory context. */
-static f6_fold *
-fold_claims(const f6_claims *claims)
+/*
+ * f6_state_of_claims returns the state that claims make of the given one, or of nothing (NULL), in the current memory context;
+ * NULL for none.
+ */
+Jsonb *
+f6_state_of_claims(Jsonb *start, const f6_claims *claims)
 {
-	f6_fold *fold = f6_fold_begin(CurrentMemoryContext);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext working = AllocSetContextCreate(caller, "f6 fold", ALLOCSET_DEFAULT_SIZES);
+	f6_fold *fold;
+	Jsonb *state;
 
+	MemoryContextSwitchTo(working);
+	fold = f6_fold_begin(working);
+	if (start != NULL)
+		f6_fold_resume(fold, start);
 	for (uint64 i = 0; i < claims->count; i++)
 		f6_state_merge(fold, claims->types, &claims->claims[i]);
-	return fold;
-}
-
-/* f6_state_of_claims returns the state that claims make, in the current memory context; NULL for none. */
-Jsonb *
-f6_state_of_claims(const f6_claims *claims)
-{
-	return f6_fold_result(fold_claims(claims));
+	MemoryContextSwitchTo(caller);
+	state = f6_fold_result(fold);
+	MemoryContextDelete(working);
+	return state;
 }
 
 /* f6_state_of returns the state that answers a question, in the current memory context; NULL where nothing is known. */
@@ -50,13 +56,13 @@ f6_state_of(const f6_question *question)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working = AllocSetContextCreate(caller, "f6 state", ALLOCSET_DEFAULT_SIZES);
-	f6_fold *fold;
+	f6_claims *claims;
 	Jsonb *state;
 
 	MemoryContextSwitchTo(working);
-	fold = fold_claims(f6_claims_asof(question));
+	claims = f6_claims_asof(question);
 	MemoryContextSwitchTo(caller);
-	state = f6_fold_result(fold);
+	state = f6_state_of_claims(NULL, claims);
 	MemoryContextDelete(working);
 	return state;
 }

@@ -74,6 +74,18 @@ f6_upcast_begin(const char *event_type, const char *from_version, const char *to
 	return upcast;
 }
 
+/* f6_upcast_is_declared tells whether the upcasters are steps alone, and no functions, which may be replaced by others. */
+bool
+f6_upcast_is_declared(const f6_upcast *upcast)
+{
+	for (int i = 0; i < upcast->chain->count; i++)
+	{
+		if (upcast->chain->links[i]->function != NULL)
+			return false;
+	}
+	return true;
+}
+
 /* f6_upcast_version returns the version that data is brought to. */
 const char *
 f6_upcast_version(const f6_upcast *upcast)
