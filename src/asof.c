@@ -1,11 +1,12 @@
 /*
  * asof.c
- *		What was true of an object at a material time, as known at a formal time: f6_state_asof, f6_events.
+ *		What was true of an object at a material time, as known at a formal time: f6_state_asof, f6_states_asof, f6_events.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -15,20 +16,36 @@
 #include "event_row.h"
 #include "snapshot_state.h"
 #include "state.h"
+#include "uuid_array.h"
 
 F6_FUNCTION(f6_events);
 F6_FUNCTION(f6_state_asof);
+F6_FUNCTION(f6_states_asof);
+
+/* columns of what f6_states_asof returns */
+enum state_column
+{
+	STATE_OBJECT_ID,
+	STATE_STATE,
+	STATE_COLUMNS
+};
 
 /* read_question reads what is asked from a function's arguments; legal and the versions are the last of them. */
 static void
 read_question(FunctionCallInfo fcinfo, int legal, f6_question *question)
 {
 	memset(question, 0, sizeof(f6_question));
-	question->object_id = *PG_GETARG_UUID_P(0);
 	question->valid_at = f6_argument_valid_at(fcinfo, 1);
 	question->known_at = f6_argument_known_at(fcinfo, 2, "known_at");
 	question->legal = f6_argument_legal(fcinfo, legal);
 	question->versions = f6_argument_versions(fcinfo, legal + 1);
+}
+
+/* state_of returns the state that answers a question, in the current memory context; NULL where nothing is known. */
+static Jsonb *
+state_of(const f6_question *question)
+{
+	return f6_snapshots_serve(question) ? f6_snapshot_state(question) : f6_state_of(question);
 }
 
 /* f6_state_asof(object_id, valid_at, known_at, projection, legal, versions) returns the object's state, NULL where nothing is known. */
@@ -41,12 +58,57 @@ f6_state_asof(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	read_question(fcinfo, 4, &question);
+	question.object_id = *PG_GETARG_UUID_P(0);
 	f6_argument_projection(fcinfo, 3);
 	question.with_data = true;
-	state = f6_snapshots_serve(&question) ? f6_snapshot_state(&question) : f6_state_of(&question);
+	state = state_of(&question);
 	if (state == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(state);
+}
+
+/* put_state adds the state of the question's object to a function's result. */
+static void
+put_state(ReturnSetInfo *result, const f6_question *question)
+{
+	Jsonb *state = state_of(question);
+	Datum values[STATE_COLUMNS];
+	bool nulls[STATE_COLUMNS] = { false };
+
+	values[STATE_OBJECT_ID] = UUIDPGetDatum(&question->object_id);
+	values[STATE_STATE] = PointerGetDatum(state);
+	nulls[STATE_STATE] = state == NULL;
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* f6_states_asof(object_ids, valid_at, known_at, projection, legal, versions) returns the states of many objects, in their order. */
+Datum
+f6_states_asof(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch;
+	f6_question question;
+	f6_uuids objects;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	read_question(fcinfo, 4, &question);
+	f6_argument_projection(fcinfo, 3);
+	question.with_data = true;
+	f6_uuids_read(PG_GETARG_DATUM(0), "object_ids", &objects);
+	scratch = AllocSetContextCreate(caller, "f6 states", ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < objects.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(scratch);
+		question.object_id = objects.ids[i];
+		put_state(result, &question);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(scratch);
+	}
+	return (Datum) 0;
 }
 
 /* upcast_row returns the row of a claim in another version. */
@@ -96,6 +158,7 @@ f6_events(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 	read_question(fcinfo, 3, &question);
+	question.object_id = *PG_GETARG_UUID_P(0);
 	question.with_row = true;
 
 	claims = f6_claims_asof(&question);

@@ -4,7 +4,7 @@
 -- day stands for its start as valid_at, and for its end as known_at.  Events are recorded at noon, and have names.
 
 begin;
-select plan(129);
+select plan(135);
 
 set local timezone = 'Europe/Amsterdam';
 set local datestyle = 'ISO, YMD';
@@ -501,5 +501,16 @@ select is(as_role('f6_reader', 'select f6_state_asof(object())'), '{"at": "B"}',
 select is(as_role('f6_reader', 'select count(*) from f6_events(object())'), '2', 'and from the list');
 select is(f6_state_asof(object()), at('C'), 'but only for those whom it concerns');
 
+-- f6_states_asof: the states of many
+select results_eq($$select s.object_id, s.state from (select array_agg(distinct o) as all_objects from f6.event, unnest(object_ids) as o) as x,
+        f6_states_asof(all_objects || all_objects) as s$$,
+    $$select o, f6_state_asof(o) from (select array_agg(distinct o) as all_objects from f6.event, unnest(object_ids) as o) as x, unnest(all_objects || all_objects) as o$$,
+    'many states are those of each, in their order');
+select results_eq($$select * from f6_states_asof(array[]::uuid[])$$, $$select null::uuid, null::jsonb where false$$, 'none of none');
+select results_eq($$select state from f6_states_asof(array['00000000-0000-0000-0000-00000000dead']::uuid[])$$, $$values (null::jsonb)$$, 'an unknown object has a row');
+select throws_ok($$select f6_states_asof(array[null]::uuid[])$$, '22023', null, 'NULL is no object');
+select throws_ok($$select f6_states_asof(array['00000000-0000-0000-0000-00000000dead']::uuid[], null)$$, '22004', null, 'valid_at must be given');
+select set_eq($$select * from f6_states_asof('[{}]'::jsonb, 'infinity', legal => true)$$,
+    $$select o, f6_state_asof(o, 'infinity', legal => true) from (select distinct o from f6.event, unnest(object_ids) as o) as x (o)$$, 'those that a query finds');
 select * from finish();
 rollback;
