@@ -117,6 +117,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	event.references = values[QUERY_REFERENCE];
 	event.data = values[QUERY_DATA];
 	event.row = slot->tts_tupleDescriptor->natts > QUERY_ROW ? values[QUERY_ROW] : (Datum) 0;
+	event.stays = false;
 	receiver->receive(receiver->state, &event);
 	return true;
 }
@@ -283,6 +284,7 @@ read_position(const f6_object_reading *reading, event_lookup *lookup, int64 posi
 	event.references = column(slot, F6_EVENT_REFERENCE);
 	event.data = column(slot, F6_EVENT_DATA);
 	event.row = reading->with_row ? ExecFetchSlotHeapTupleDatum(slot) : (Datum) 0;
+	event.stays = false;
 	receive(state, &event);
 	ExecClearTuple(slot);
 }

@@ -29,7 +29,8 @@ typedef struct f6_object_event
 	bool has_references;
 	Datum references;
 	Datum data;
-	Datum row; /* of type f6.event; 0 unless asked for */
+	Datum row;	/* of type f6.event; 0 unless asked for */
+	bool stays; /* is it plain data in memory that outlives the question? */
 } f6_object_event;
 
 /* Whose events are read, and which of them. */

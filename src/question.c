@@ -40,6 +40,15 @@ f6_argument_known_at(FunctionCallInfo fcinfo, int number, const char *name)
 	return PG_GETARG_TIMESTAMPTZ(number);
 }
 
+/* f6_argument_known_from returns the formal time that a comparison begins at, which must be given. */
+TimestampTz
+f6_argument_known_from(FunctionCallInfo fcinfo, int number)
+{
+	required_argument(fcinfo, number, "known_from",
+					  "Give '-infinity' for all that was ever learned.");
+	return PG_GETARG_TIMESTAMPTZ(number);
+}
+
 /* f6_argument_legal returns whether only what has legal force counts. */
 bool
 f6_argument_legal(FunctionCallInfo fcinfo, int number)

@@ -132,6 +132,21 @@ read_references(const f6_object_event *event)
 	return references;
 }
 
+/* own_data returns the data that an event was recorded with: a copy, unless the event stays where it is. */
+static Jsonb *
+own_data(MemoryContext context, const f6_object_event *event)
+{
+	MemoryContext caller;
+	Jsonb *data;
+
+	if (event->stays)
+		return DatumGetJsonbP(event->data);
+	caller = MemoryContextSwitchTo(context);
+	data = DatumGetJsonbPCopy(event->data);
+	MemoryContextSwitchTo(caller);
+	return data;
+}
+
 /* copy_text copies a piece of text. */
 static const char *
 copy_text(const char *text, int length)
@@ -144,18 +159,17 @@ static content *
 copy_content(f6_resolution *resolving, const f6_object_event *correction)
 {
 	/* The data may come to count, so it stands with what does. */
-	MemoryContext caller = MemoryContextSwitchTo(resolving->kept);
-	Jsonb *data = DatumGetJsonbPCopy(correction->data);
+	Jsonb *data = own_data(resolving->kept, correction);
+	MemoryContext caller = MemoryContextSwitchTo(resolving->working);
+	content *said = palloc(sizeof(content));
 	JsonbValue value;
-	content *said;
 
 	f6_jsonb_root(data, &value);
-	MemoryContextSwitchTo(resolving->working);
-	said = palloc(sizeof(content));
 	said->data = data;
 	if (f6_jsonb_is_null(&value))
 	{
-		pfree(data);
+		if (!correction->stays)
+			pfree(data);
 		said->data = NULL;
 	}
 	said->occurred_at = correction->occurred_at;
@@ -256,17 +270,6 @@ add_claim(f6_resolution *resolving)
 		result->claims = repalloc_huge(result->claims, resolving->room * sizeof(f6_claim));
 	}
 	return &result->claims[result->count++];
-}
-
-/* own_data returns a copy of the data that an event was recorded with. */
-static Jsonb *
-own_data(MemoryContext context, const f6_object_event *event)
-{
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	Jsonb *data = DatumGetJsonbPCopy(event->data);
-
-	MemoryContextSwitchTo(caller);
-	return data;
 }
 
 /* copy_row returns a copy of the row that an event is stored as. */
@@ -415,9 +418,9 @@ f6_resolution_next(const f6_resolution *resolving)
 	return resolving->next;
 }
 
-/* compare_claims compares two claims by the order in which they are folded. */
-static int
-compare_claims(const void *a, const void *b)
+/* f6_claim_compare compares two claims by the order in which they are folded, for qsort. */
+int
+f6_claim_compare(const void *a, const void *b)
 {
 	const f6_claim *first = a;
 	const f6_claim *second = b;
@@ -442,7 +445,7 @@ sort_claims(f6_claims *result)
 		result->claims[high] = claim;
 	}
 	CHECK_FOR_INTERRUPTS();
-	qsort(result->claims, result->count, sizeof(f6_claim), compare_claims);
+	qsort(result->claims, result->count, sizeof(f6_claim), f6_claim_compare);
 }
 
 /* f6_resolution_end returns the claims that count, in the memory context in which the resolution began and children of it. */

@@ -1,0 +1,168 @@
+/*
+ * claim_fold.c
+ *		Folding claims that may come to be others than those that were folded.
+ *
+ * A fold only goes forward.  So now and then the state is put aside, and where the claims from some number on have changed,
+ * folding goes on from the last state before it.  These states are few, and the more claims, the further apart.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "f6.h"
+#include "claim_fold.h"
+#include "fold.h"
+#include "jsonb_walk.h"
+#include "state.h"
+
+/* States that are put aside at most; an even number. */
+#define MAX_STOPS 64
+
+/* The claims between two of them at first. */
+#define FIRST_STRIDE 16
+
+/* A state that was put aside. */
+typedef struct stop
+{
+	uint64 folded; /* so many claims make the state */
+	Jsonb *state;  /* NULL: nothing is known */
+} stop;
+
+struct f6_claim_fold
+{
+	MemoryContext context; /* holds the stops */
+	MemoryContext folding; /* holds the fold */
+	MemoryContext scratch; /* emptied after each claim */
+	f6_claim_types *types;
+	f6_fold *fold;
+	uint64 folded; /* so many claims have been folded */
+	uint64 stride;
+	int stop_count; /* at least one, where the fold begins */
+	stop stops[MAX_STOPS];
+};
+
+/* copy_state returns a copy of a state; NULL of none. */
+static Jsonb *
+copy_state(MemoryContext context, const Jsonb *state)
+{
+	Size size;
+
+	if (state == NULL)
+		return NULL;
+	size = VARSIZE(state);
+	return memcpy(MemoryContextAllocHuge(context, size), state, size);
+}
+
+/* start_at makes folding go on from a state that was put aside. */
+static void
+start_at(f6_claim_fold *fold, const stop *stop)
+{
+	JsonbValue state;
+
+	MemoryContextReset(fold->folding);
+	fold->fold = f6_fold_begin(fold->folding);
+	fold->folded = stop->folded;
+	if (stop->state == NULL)
+		return;
+	/* A state merged into nothing is that state: it has no member that is null. */
+	f6_jsonb_root(stop->state, &state);
+	f6_fold_merge(fold->fold, &state);
+}
+
+/* f6_claim_fold_begin begins a fold in a child of the current memory context; state: what it begins from, NULL for nothing. */
+f6_claim_fold *
+f6_claim_fold_begin(f6_claim_types *types, const Jsonb *state)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 claim fold", ALLOCSET_DEFAULT_SIZES);
+	f6_claim_fold *fold = MemoryContextAllocZero(context, sizeof(f6_claim_fold));
+
+	fold->context = context;
+	fold->folding = AllocSetContextCreate(context, "f6 claim folding", ALLOCSET_SMALL_SIZES);
+	fold->scratch = AllocSetContextCreate(context, "f6 claim scratch", ALLOCSET_SMALL_SIZES);
+	fold->types = types;
+	fold->stride = FIRST_STRIDE;
+	fold->stops[0].state = copy_state(context, state);
+	fold->stop_count = 1;
+	start_at(fold, &fold->stops[0]);
+	return fold;
+}
+
+/* f6_claim_fold_end frees a fold. */
+void
+f6_claim_fold_end(f6_claim_fold *fold)
+{
+	MemoryContextDelete(fold->context);
+}
+
+/* f6_claim_fold_forget tells that the claims from some number on have changed. */
+void
+f6_claim_fold_forget(f6_claim_fold *fold, uint64 from)
+{
+	while (fold->stops[fold->stop_count - 1].folded > from)
+		pfree(fold->stops[--fold->stop_count].state);
+	if (fold->folded > from)
+		start_at(fold, &fold->stops[fold->stop_count - 1]);
+}
+
+/* thin_stops gives up every second stop. */
+static void
+thin_stops(f6_claim_fold *fold)
+{
+	for (int i = 0; i < fold->stop_count; i++)
+	{
+		if (i % 2 == 0)
+			fold->stops[i / 2] = fold->stops[i];
+		else
+			pfree(fold->stops[i].state);
+	}
+	fold->stop_count = (fold->stop_count + 1) / 2;
+	fold->stride *= 2;
+}
+
+/* put_aside makes a stop where the fold stands, if the last one is far enough behind. */
+static void
+put_aside(f6_claim_fold *fold)
+{
+	MemoryContext caller;
+	stop *new_stop;
+
+	if (fold->folded - fold->stops[fold->stop_count - 1].folded < fold->stride)
+		return;
+	if (fold->stop_count == MAX_STOPS)
+		thin_stops(fold);
+	new_stop = &fold->stops[fold->stop_count];
+	caller = MemoryContextSwitchTo(fold->context);
+	new_stop->folded = fold->folded;
+	new_stop->state = f6_fold_result(fold->fold);
+	MemoryContextSwitchTo(caller);
+	fold->stop_count++;
+}
+
+/* fold_claim folds the next claim. */
+static void
+fold_claim(f6_claim_fold *fold, const f6_claim *claim)
+{
+	MemoryContext caller = MemoryContextSwitchTo(fold->scratch);
+
+	f6_state_merge(fold->fold, fold->types, claim);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(fold->scratch);
+	fold->folded++;
+}
+
+/* f6_claim_fold_state returns the state that the first so many of the claims make, in the current memory context; NULL of none. */
+Jsonb *
+f6_claim_fold_state(f6_claim_fold *fold, const f6_claim *claims, uint64 count)
+{
+	if (fold->folded > count)
+		f6_claim_fold_forget(fold, count);
+	while (fold->folded < count)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fold_claim(fold, &claims[fold->folded]);
+		put_aside(fold);
+	}
+	return f6_fold_result(fold->fold);
+}
