@@ -3,7 +3,8 @@
  *		Folding claims that may come to be others than those that were folded.
  *
  * A fold only goes forward.  So now and then the state is put aside, and where the claims from some number on have changed,
- * folding goes on from the last state before it.  These states are few, and the more claims, the further apart.
+ * folding goes on from the last state before it.  Where the claims that did not change then make the states that they made
+ * before, those that were put aside are good again.  These states are few, and the more claims, the further apart.
  */
 #include "postgres.h"
 
@@ -40,6 +41,8 @@ struct f6_claim_fold
 	uint64 stride;
 	int stop_count; /* at least one, where the fold begins */
 	stop stops[MAX_STOPS];
+	int forgotten_count;
+	stop forgotten[MAX_STOPS]; /* those that the last change made useless, the last of them first */
 };
 
 /* copy_state returns a copy of a state; NULL of none. */
@@ -96,14 +99,27 @@ f6_claim_fold_end(f6_claim_fold *fold)
 	MemoryContextDelete(fold->context);
 }
 
+/* last_stop returns the last stop that is not beyond so many claims. */
+static const stop *
+last_stop(const f6_claim_fold *fold, uint64 count)
+{
+	int number = fold->stop_count - 1;
+
+	while (fold->stops[number].folded > count)
+		number--;
+	return &fold->stops[number];
+}
+
 /* f6_claim_fold_forget tells that the claims from some number on have changed. */
 void
 f6_claim_fold_forget(f6_claim_fold *fold, uint64 from)
 {
+	while (fold->forgotten_count > 0)
+		pfree(fold->forgotten[--fold->forgotten_count].state);
 	while (fold->stops[fold->stop_count - 1].folded > from)
-		pfree(fold->stops[--fold->stop_count].state);
+		fold->forgotten[fold->forgotten_count++] = fold->stops[--fold->stop_count];
 	if (fold->folded > from)
-		start_at(fold, &fold->stops[fold->stop_count - 1]);
+		start_at(fold, last_stop(fold, from));
 }
 
 /* thin_stops gives up every second stop. */
@@ -121,23 +137,50 @@ thin_stops(f6_claim_fold *fold)
 	fold->stride *= 2;
 }
 
+/* add_stop adds a stop beyond all others. */
+static void
+add_stop(f6_claim_fold *fold, uint64 folded, Jsonb *state)
+{
+	if (fold->stop_count == MAX_STOPS)
+		thin_stops(fold);
+	fold->stops[fold->stop_count].folded = folded;
+	fold->stops[fold->stop_count].state = state;
+	fold->stop_count++;
+}
+
+/*
+ * f6_claim_fold_recall tells that after the last change so many claims make the state that so many made before, and that
+ * the claims after them are the same.
+ */
+void
+f6_claim_fold_recall(f6_claim_fold *fold, uint64 before, uint64 after)
+{
+	uint64 last = fold->stops[fold->stop_count - 1].folded;
+
+	while (fold->forgotten_count > 0)
+	{
+		const stop *recalled = &fold->forgotten[--fold->forgotten_count];
+
+		if (recalled->folded >= before && recalled->folded - before + after > last)
+			add_stop(fold, recalled->folded - before + after, recalled->state);
+		else
+			pfree(recalled->state);
+	}
+}
+
 /* put_aside makes a stop where the fold stands, if the last one is far enough behind. */
 static void
 put_aside(f6_claim_fold *fold)
 {
 	MemoryContext caller;
-	stop *new_stop;
+	Jsonb *state;
 
-	if (fold->folded - fold->stops[fold->stop_count - 1].folded < fold->stride)
+	if (fold->folded < fold->stops[fold->stop_count - 1].folded + fold->stride)
 		return;
-	if (fold->stop_count == MAX_STOPS)
-		thin_stops(fold);
-	new_stop = &fold->stops[fold->stop_count];
 	caller = MemoryContextSwitchTo(fold->context);
-	new_stop->folded = fold->folded;
-	new_stop->state = f6_fold_result(fold->fold);
+	state = f6_fold_result(fold->fold);
 	MemoryContextSwitchTo(caller);
-	fold->stop_count++;
+	add_stop(fold, fold->folded, state);
 }
 
 /* fold_claim folds the next claim. */
@@ -156,8 +199,10 @@ fold_claim(f6_claim_fold *fold, const f6_claim *claim)
 Jsonb *
 f6_claim_fold_state(f6_claim_fold *fold, const f6_claim *claims, uint64 count)
 {
-	if (fold->folded > count)
-		f6_claim_fold_forget(fold, count);
+	const stop *last = last_stop(fold, count);
+
+	if (fold->folded > count || last->folded > fold->folded + FIRST_STRIDE)
+		start_at(fold, last);
 	while (fold->folded < count)
 	{
 		CHECK_FOR_INTERRUPTS();

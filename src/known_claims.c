@@ -295,29 +295,33 @@ make_room(f6_known_claims *known, uint64 count)
 
 /* apply puts the claims that a change left as they are, and those that it adds, in the place of those before. */
 static void
-apply(f6_known_claims *known, const changes *changes, const f6_claims_change *change)
+apply(f6_known_claims *known, const changes *changes, f6_claims_change *change)
 {
 	f6_claim *after;
 	uint64 removed = 0;
 	uint64 added = 0;
+	uint64 i = 0;
 
 	make_room(known, known->claims.count + changes->added_count);
 	after = &known->claims.claims[change->from];
-	for (uint64 i = 0; i < change->before_count; i++)
+	while (removed < changes->removed_count || added < changes->added_count)
 	{
-		if (removed < changes->removed_count && changes->removed[removed] == change->from + i)
+		if (i < change->before_count && removed < changes->removed_count &&
+			changes->removed[removed] == change->from + i)
 		{
 			removed++;
-			continue;
+			i++;
 		}
-		while (added < changes->added_count &&
-			   f6_claim_compare(&changes->added[added], &change->before[i]) < 0)
+		else if (added < changes->added_count &&
+				 (i == change->before_count ||
+				  f6_claim_compare(&changes->added[added], &change->before[i]) < 0))
 			*after++ = changes->added[added++];
-		*after++ = change->before[i];
+		else
+			*after++ = change->before[i++];
 	}
-	while (added < changes->added_count)
-		*after++ = changes->added[added++];
-	known->claims.count = after - known->claims.claims;
+	change->rest = change->before_count - i;
+	memcpy(after, &change->before[i], change->rest * sizeof(f6_claim));
+	known->claims.count = after + change->rest - known->claims.claims;
 }
 
 /* f6_known_claims_advance makes what was recorded until a formal time known, and tells whether other claims count, and which. */

@@ -20,6 +20,7 @@ typedef struct f6_claims_change
 	TimestampTz material_time; /* the first at which there is a difference */
 	const f6_claim *before; /* the claims from there on, as they were; good until the next change */
 	uint64 before_count;
+	uint64 rest; /* so many claims at the end are the same again */
 } f6_claims_change;
 
 extern f6_known_claims *f6_known_claims_begin(const f6_question *question);

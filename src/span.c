@@ -34,6 +34,7 @@ f6_span_walk_begin(f6_span_walk *walk, f6_claim_fold *fold, const f6_claim *clai
 	walk->fold = fold;
 	walk->claims = claims;
 	walk->count = count;
+	walk->end = DT_NOEND;
 }
 
 /* f6_span_walk_from makes a walk begin at a claim, the first of its time, in a span whose state becomes the walk's. */
@@ -42,6 +43,14 @@ f6_span_walk_from(f6_span_walk *walk, uint64 next, const f6_span *span)
 {
 	walk->next = next;
 	walk->span = *span;
+}
+
+/* f6_span_walk_stop makes the span that is being walked through the last one, known to end at a time. */
+void
+f6_span_walk_stop(f6_span_walk *walk, TimestampTz end)
+{
+	walk->next = walk->count;
+	walk->end = end;
 }
 
 /* next_instant takes in the claims of the next material time and returns what begins there. */
@@ -83,7 +92,7 @@ f6_span_walk_next(f6_span_walk *walk, f6_span *span)
 			return true;
 	}
 	*span = walk->span;
-	span->to = DT_NOEND;
+	span->to = walk->end;
 	walk->span.state = NULL;
 	return span->state != NULL;
 }

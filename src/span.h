@@ -27,14 +27,16 @@ typedef struct f6_span_walk
 	f6_claim_fold *fold;
 	const f6_claim *claims;
 	uint64 count;
-	uint64 next;  /* the first claim that is not in the span */
-	f6_span span; /* that is being walked through; no state: none */
+	uint64 next;	 /* the first claim that is not in the span */
+	f6_span span;	 /* that is being walked through; no state: none */
+	TimestampTz end; /* of the last span */
 } f6_span_walk;
 
 extern bool f6_same_state(Jsonb *a, Jsonb *b);
 extern void f6_span_walk_begin(f6_span_walk *walk, f6_claim_fold *fold, const f6_claim *claims,
 							   uint64 count);
 extern void f6_span_walk_from(f6_span_walk *walk, uint64 next, const f6_span *span);
+extern void f6_span_walk_stop(f6_span_walk *walk, TimestampTz end);
 extern bool f6_span_walk_next(f6_span_walk *walk, f6_span *span);
 
 #endif /* F6_SPAN_H */

@@ -152,6 +152,8 @@ typedef struct comparison
 {
 	f6_span_walk before;
 	f6_span_walk after;
+	uint64 from; /* where they begin to differ: so many claims are the same */
+	uint64 rest; /* so many claims at their ends are the same */
 } comparison;
 
 /* copy_state returns a copy of a state; NULL of none. */
@@ -183,6 +185,26 @@ compare_spans(comparison *compared, f6_claim_fold *after, const f6_claims *claim
 	f6_span_walk_begin(&compared->after, after, claims->claims, claims->count);
 	span.state = copy_state(span.state);
 	f6_span_walk_from(&compared->after, change->from, &span);
+	compared->from = change->from;
+	compared->rest = change->rest;
+}
+
+/* is_equal tells whether two states are the same to the byte, so that numbers have the same digits too. */
+static bool
+is_equal(const Jsonb *a, const Jsonb *b)
+{
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+}
+
+/* is_over tells whether, from the spans on that are being walked through, the states before and after are the same. */
+static bool
+is_over(const comparison *compared)
+{
+	uint64 before = compared->before.count - compared->before.next;
+	uint64 after = compared->after.count - compared->after.next;
+
+	return before == after && before > 0 && before <= compared->rest &&
+		   is_equal(compared->before.span.state, compared->after.span.state);
 }
 
 /* compare_spans_end ends it. */
@@ -228,15 +250,21 @@ open_spans_begin(open_spans *open)
 	open->spans = palloc(open->room * sizeof(open_span));
 }
 
+/* open_spans_reserve makes room for so many spans. */
+static void
+open_spans_reserve(open_spans *open, uint64 count)
+{
+	if (count <= open->room)
+		return;
+	open->room = Max(count, 2 * open->room);
+	open->spans = repalloc_huge(open->spans, open->room * sizeof(open_span));
+}
+
 /* open_spans_add adds a span. */
 static void
 open_spans_add(open_spans *open, const open_span *span)
 {
-	if (open->count == open->room)
-	{
-		open->room *= 2;
-		open->spans = repalloc_huge(open->spans, open->room * sizeof(open_span));
-	}
+	open_spans_reserve(open, open->count + 1);
 	open->spans[open->count++] = *span;
 }
 
@@ -345,8 +373,27 @@ open_span_after(rectangles *rectangles, const f6_span *after, TimestampTz known_
 	open_spans_add(&rectangles->opened, &opened);
 }
 
-/* merge_spans closes the spans that a change ends and opens those that it begins; number: of the first span. */
+/*
+ * stop_comparing stops where all that follows is as it was.  number: of the span being walked through before the change,
+ * which so ends where the next one begins.
+ */
 static void
+stop_comparing(rectangles *rectangles, comparison *compared, uint64 number)
+{
+	const open_spans *open = &rectangles->open;
+	TimestampTz end = number + 1 < open->count ? open->spans[number + 1].valid_from : DT_NOEND;
+
+	f6_claim_fold_recall(rectangles->fold, compared->from + compared->before.next,
+						 compared->after.next);
+	f6_span_walk_stop(&compared->before, end);
+	f6_span_walk_stop(&compared->after, end);
+}
+
+/*
+ * merge_spans closes the spans that a change ends and opens those that it begins; number: of the first span.  It returns
+ * the number of the first span that is as it was, like all that follow.
+ */
+static uint64
 merge_spans(rectangles *rectangles, comparison *compared, uint64 number, TimestampTz known_at)
 {
 	f6_span before = { 0 };
@@ -366,6 +413,8 @@ merge_spans(rectangles *rectangles, comparison *compared, uint64 number, Timesta
 			close_span(rectangles, open_at(&rectangles->open, number, &before), known_at, &before);
 		else
 			open_span_after(rectangles, &after, known_at);
+		if (is_over(compared))
+			stop_comparing(rectangles, compared, number + (has_before ? 1 : 0));
 		if (goes_on || ends)
 		{
 			has_before = next_span(&compared->before, &before);
@@ -374,6 +423,21 @@ merge_spans(rectangles *rectangles, comparison *compared, uint64 number, Timesta
 		if (!ends)
 			has_after = next_span(&compared->after, &after);
 	}
+	return number;
+}
+
+/* replace_spans replaces the spans of the timeline from one number up to, not including, another by those opened. */
+static void
+replace_spans(rectangles *rectangles, uint64 from, uint64 to)
+{
+	const open_spans *opened = &rectangles->opened;
+	open_spans *open = &rectangles->open;
+	uint64 rest = open->count - to;
+
+	open_spans_reserve(open, from + opened->count + rest);
+	memmove(&open->spans[from + opened->count], &open->spans[to], rest * sizeof(open_span));
+	memcpy(&open->spans[from], opened->spans, opened->count * sizeof(open_span));
+	open->count = from + opened->count + rest;
 }
 
 /* change_timeline takes in what became known at a formal time. */
@@ -382,16 +446,15 @@ change_timeline(rectangles *rectangles, const f6_claims_change *change, Timestam
 {
 	comparison compared;
 	f6_span around;
-	uint64 number = span_around(&rectangles->open, change->material_time, &around);
+	uint64 from = span_around(&rectangles->open, change->material_time, &around);
+	uint64 to;
 
 	compare_spans(&compared, rectangles->fold, f6_known_claims_now(rectangles->known), change,
 				  &around);
 	rectangles->opened.count = 0;
-	merge_spans(rectangles, &compared, number, known_at);
+	to = merge_spans(rectangles, &compared, from, known_at);
 	compare_spans_end(&compared);
-	rectangles->open.count = number;
-	for (uint64 i = 0; i < rectangles->opened.count; i++)
-		open_spans_add(&rectangles->open, &rectangles->opened.spans[i]);
+	replace_spans(rectangles, from, to);
 }
 
 /* close_timeline closes the spans that still stand. */

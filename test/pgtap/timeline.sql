@@ -4,7 +4,7 @@
 -- recorded at noon.
 
 begin;
-select plan(85);
+select plan(89);
 
 set local timezone = 'UTC';
 set local datestyle = 'ISO, YMD';
@@ -444,7 +444,7 @@ select is_empty($$
     select t.*, h.state from truth as t
         left join history as h on h.object = t.object and h.legal = t.legal and h.known_at = t.known_at
             and h.valid_from <= t.valid_at and t.valid_at < h.valid_to
-        where h.state::text is distinct from t.state::text and h.state is distinct from t.state
+        where h.state is distinct from t.state
 $$, 'f6_history has the state of every time, and no other');
 select is_empty($$
     select * from (select h.*, lag(valid_to) over w as before_to, lag(state) over w as before, lead(valid_from) over w as next_from
@@ -522,6 +522,74 @@ select is_empty($$
 $$, 'its spans are in order, and none is like the one before');
 select is_empty($$ select * from change where case when patch is not null then patched(before, patch) end is distinct from after $$,
                 'the patches lead from the states before to the states after');
+
+--
+-- Long histories, of which a sample is compared
+--
+
+-- Appends claims, some of them backdated, some corrected, that each say something of a few of many fields.
+create function long_history(number int, zone int, events int) returns void language plpgsql volatile as $$
+declare
+    object uuid := f6_object_id('timeline long', number::text);
+    known uuid[] := '{}';
+    last uuid;
+    start timestamptz := timestamptz '2024-03-01' + number * interval '10 days';
+begin
+    for i in 1 .. events loop
+        select id into last
+            from f6_append('Residence', case when i < 5 or i % 7 > 0 then array[object] end,
+                           case when i % 35 = 0 then 'null'
+                                else jsonb_build_object('f' || below(30), below(3), 'g' || i % 10, case when i % 3 = 0 then null else i end) end,
+                           event_version => '1', event_kind => case when i < 5 or i % 7 > 0 then 'claim' else 'correction' end::f6.event_kind,
+                           occurred_at => timestamptz '2020-01-01' + case when below(3) = 0 then below(i) else i end * interval '1 hour',
+                           event_reference => case when i >= 5 and i % 7 = 0 then array[known[1 + below(i - 1)]] end,
+                           zone_id => zone, created_at => start + i / 2 * interval '1 minute') as a;
+        known := known || last;
+    end loop;
+end
+$$;
+select long_history(n, f6_register_zone('timeline', 'long'), 1600) from generate_series(1, 3) as n order by n;
+
+create temporary table long_rectangle as
+    select n, b.* from generate_series(1, 3) as n, lateral f6_bitemporal(f6_object_id('timeline long', n::text)) as b;
+create index on long_rectangle (n, known_from);
+create temporary table long_point as
+    select n, timestamptz '2020-01-01' + below(1810) * interval '1 hour' as valid_at,
+           timestamptz '2024-03-01' + n * interval '10 days' + below(905) * interval '1 minute' as known_at
+        from generate_series(1, 3) as n, generate_series(1, 300);
+create temporary table long_valid as
+    select n, timestamptz '2020-01-01' + i * interval '450 hours' as valid_at
+        from generate_series(1, 3) as n, generate_series(0, 4) as i;
+create temporary table long_known as
+    select n, timestamptz '2024-03-01' + n * interval '10 days' + i * interval '100 minutes' as known_at
+        from generate_series(1, 3) as n, generate_series(1, 9) as i;
+
+select cmp_ok((select count(*) from long_rectangle), '>', 10000::bigint, 'the long histories have many rectangles');
+select is_empty($$
+    select * from (select p.*, f6_state_asof(f6_object_id('timeline long', p.n::text), p.valid_at, p.known_at) as state,
+                          (select jsonb_agg(r.state) from long_rectangle as r
+                               where r.n = p.n and r.known_from <= p.known_at and p.known_at < r.known_to
+                                 and r.valid_from <= p.valid_at and p.valid_at < r.valid_to) as states
+                       from long_point as p) as p
+        where states is distinct from case when state is not null then jsonb_build_array(state) end
+$$, 'each point is in one rectangle, which has its state');
+select is_empty($$
+    select n, known_at, valid_from, valid_to, state
+        from long_known as k, f6_history(f6_object_id('timeline long', k.n::text), k.known_at)
+    except
+    select n, known_at, valid_from, valid_to, state
+        from long_known as k join long_rectangle as r using (n) where r.known_from <= k.known_at and k.known_at < r.known_to
+$$, 'the rectangles of one formal time are the timeline known then');
+create temporary table long_formal_history as
+    select v.*, h.known_from, h.known_to, h.state
+        from long_valid as v, lateral f6_formal_history(f6_object_id('timeline long', v.n::text), v.valid_at) as h;
+select is_empty($$
+    select * from (select v.*, k.known_at, f6_state_asof(f6_object_id('timeline long', v.n::text), v.valid_at, k.known_at) as state
+                       from long_valid as v join long_known as k using (n)) as p
+        where (select jsonb_agg(h.state) from long_formal_history as h
+                   where h.n = p.n and h.valid_at = p.valid_at and h.known_from <= p.known_at and p.known_at < h.known_to)
+              is distinct from case when state is not null then jsonb_build_array(state) end
+$$, 'along formal time the states are those of f6_state_asof');
 
 select * from finish();
 rollback;
