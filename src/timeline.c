@@ -561,7 +561,7 @@ put_changes(ReturnSetInfo *result, comparison *compared, TimestampTz from)
 	bool has_before = next_span(&compared->before, &before);
 	bool has_after = next_span(&compared->after, &after);
 
-	/* Where one ends that went on from before, the other does, or goes on. */
+	/* Each step goes to the next time at which a span of either begins or ends. */
 	while (has_before || has_after)
 	{
 		Jsonb *old_state = state_at(&before, has_before, from);
