@@ -14,7 +14,6 @@
 #include "f6.h"
 #include "claim_fold.h"
 #include "fold.h"
-#include "jsonb_walk.h"
 #include "state.h"
 
 /* States that are put aside at most; an even number. */
@@ -61,16 +60,12 @@ copy_state(MemoryContext context, const Jsonb *state)
 static void
 start_at(f6_claim_fold *fold, const stop *stop)
 {
-	JsonbValue state;
-
 	MemoryContextReset(fold->folding);
 	fold->fold = f6_fold_begin(fold->folding);
 	fold->folded = stop->folded;
-	if (stop->state == NULL)
-		return;
-	/* A state merged into nothing is that state: it has no member that is null. */
-	f6_jsonb_root(stop->state, &state);
-	f6_fold_merge(fold->fold, &state);
+	/* The fold may outlive the stop, and refers to what it begins from. */
+	if (stop->state != NULL)
+		f6_fold_resume(fold->fold, copy_state(fold->folding, stop->state));
 }
 
 /* f6_claim_fold_begin begins a fold in a child of the current memory context; state: what it begins from, NULL for nothing. */
