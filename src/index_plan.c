@@ -8,7 +8,10 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/params.h"
+#include "tcop/dest.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
@@ -74,4 +77,75 @@ f6_index_plan_ready(f6_index_plan *query)
 	if (query->search_path == NULL || !is_planned(query))
 		plan_by_index(query);
 	return query->plan;
+}
+
+/* Who receives the rows of a query, as the executor knows it. */
+typedef struct row_destination
+{
+	DestReceiver receiver; /* must come first */
+	f6_row_receiver receive;
+	void *state;
+} row_destination;
+
+/* receive_row passes on a row; the executor calls it. */
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	row_destination *destination = (row_destination *) self;
+
+	CHECK_FOR_INTERRUPTS();
+	slot_getallattrs(slot);
+	destination->receive(destination->state, slot->tts_values, slot->tts_isnull);
+	return true;
+}
+
+/* begin_rows has nothing to do: the executor tells that rows are coming. */
+static void
+begin_rows(DestReceiver *self, int operation, TupleDesc descriptor)
+{
+	(void) self;
+	(void) operation;
+	(void) descriptor;
+}
+
+/* end_rows has nothing to do: the executor tells that no more rows are coming, or that it is done. */
+static void
+end_rows(DestReceiver *self)
+{
+	(void) self;
+}
+
+/* f6_index_plan_run runs a query in the active snapshot, as the caller, and tells the receiver of each row as it comes. */
+void
+f6_index_plan_run(f6_index_plan *query, const Datum *arguments, f6_row_receiver receive,
+				  void *state)
+{
+	row_destination destination = { .receive = receive, .state = state };
+	SPIExecuteOptions options = { 0 };
+	int result;
+
+	destination.receiver.receiveSlot = receive_row;
+	destination.receiver.rStartup = begin_rows;
+	destination.receiver.rShutdown = end_rows;
+	destination.receiver.rDestroy = end_rows;
+	destination.receiver.mydest = DestNone;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	options.params = makeParamList(query->parameter_count);
+	for (int i = 0; i < query->parameter_count; i++)
+	{
+		ParamExternData *parameter = &options.params->params[i];
+
+		parameter->value = arguments[i];
+		parameter->isnull = false;
+		parameter->pflags = PARAM_FLAG_CONST;
+		parameter->ptype = query->types[i];
+	}
+	options.read_only = true;
+	options.dest = &destination.receiver;
+	result = SPI_execute_plan_extended(f6_index_plan_ready(query), &options);
+	if (result < 0)
+		elog(ERROR, "could not run a query of f6: %s", SPI_result_code_string(result));
+	SPI_finish();
 }

@@ -7,7 +7,7 @@
 
 #include "executor/spi.h"
 
-#define F6_INDEX_PLAN_PARAMETERS 2
+#define F6_INDEX_PLAN_PARAMETERS 4
 
 /* A query, and its plan for as long as the backend lives. */
 typedef struct f6_index_plan
@@ -22,6 +22,11 @@ typedef struct f6_index_plan
 	char *search_path;
 } f6_index_plan;
 
+/* Who is told of a row that a query returns; the values are good until the next one. */
+typedef void (*f6_row_receiver)(void *state, const Datum *values, const bool *nulls);
+
 extern SPIPlanPtr f6_index_plan_ready(f6_index_plan *plan);
+extern void f6_index_plan_run(f6_index_plan *query, const Datum *arguments, f6_row_receiver receive,
+							  void *state);
 
 #endif /* F6_INDEX_PLAN_H */
