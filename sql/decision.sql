@@ -335,22 +335,50 @@ $body$;
 comment on function f6.consequences_to_retract(uuid, boolean, uuid[]) is
     'the consequences of an event that are claims, or those that were chosen, which all must be consequences';
 
-create function f6.append_retraction(event_ids uuid[], batch jsonb) returns f6.retraction[]
+create function f6.append_retraction(
+    event_id uuid,
+    falling uuid[],
+    leaves_removed boolean,
+    metadata jsonb,
+    source_id uuid,
+    source_type text
+) returns f6.retraction[]
     language plpgsql
 as $body$
 declare
-    objects pg_catalog.uuid[] := f6.named_objects(event_ids);
+    retracted pg_catalog.uuid[] := pg_catalog.array_prepend(event_id, falling);
+    batch record;
+    objects pg_catalog.uuid[];
     before record;
     correction_ids pg_catalog.uuid[];
 begin
+    perform f6.lock_decisions(retracted, true);
+    perform f6.check_not_removed(d.event_id, d.event_kind, d.removed_by)
+        from f6.list_decisions(case when leaves_removed then array[event_id] else retracted end) as d;
+    select pg_catalog.array_agg(d.event_id order by d."position") as event_ids,
+           pg_catalog.jsonb_agg(
+               pg_catalog.jsonb_build_object(
+                   'event_kind', 'correction',
+                   'event_type', d.event_type,
+                   'event_version', f6.version_to_append(d.event_type, d.event_version),
+                   'event_reference', array[d.event_id],
+                   'event_data', null,
+                   'event_source_id', source_id,
+                   'event_source_type', source_type,
+                   'metadata', metadata)
+               order by d."position") as events
+        into batch
+        from f6.list_decisions(retracted) as d
+        where d.removed_by is null;
+    objects := f6.named_objects(batch.event_ids);
     select t.* into before from f6.timelines(objects) as t;
     select pg_catalog.array_agg(a.id order by a.place) into correction_ids
-        from @extschema@.f6_append(batch) with ordinality as a (id, "position", created_at, place);
-    return f6.compare_timelines(objects, event_ids, correction_ids, before.of_object, before.valid_from, before.state);
+        from @extschema@.f6_append(batch.events) with ordinality as a (id, "position", created_at, place);
+    return f6.compare_timelines(objects, batch.event_ids, correction_ids, before.of_object, before.valid_from, before.state);
 end
 $body$;
-comment on function f6.append_retraction(uuid[], jsonb) is
-    'appends the corrections that remove events, in the order of these, and returns what changes';
+comment on function f6.append_retraction(uuid, uuid[], boolean, jsonb, uuid, text) is
+    'appends the corrections that remove an event and what falls with it, and returns what changes';
 
 create function f6.retract(
     event_id uuid,
@@ -366,7 +394,6 @@ as $body$
 declare
     metadata pg_catalog.jsonb := f6.check_reason(reason);
     falling pg_catalog.uuid[];
-    batch record;
     result f6.retraction[];
 begin
     if event_id is null then
@@ -378,30 +405,15 @@ begin
             using errcode = 'null_value_not_allowed', hint = 'Give true to see what would change, false to change it.';
     end if;
     falling := f6.consequences_to_retract(event_id, is_all, chosen);
-    perform f6.lock_decisions(pg_catalog.array_prepend(event_id, falling), true);
-    perform f6.check_not_removed(d.event_id, d.event_kind, d.removed_by)
-        from f6.list_decisions(pg_catalog.array_prepend(event_id, case when is_all then '{}' else falling end)) as d;
-    select pg_catalog.array_agg(d.event_id order by d."position") as event_ids,
-           pg_catalog.jsonb_agg(
-               pg_catalog.jsonb_build_object(
-                   'event_kind', 'correction',
-                   'event_type', d.event_type,
-                   'event_version', f6.version_to_append(d.event_type, d.event_version),
-                   'event_reference', array[d.event_id],
-                   'event_data', null,
-                   'event_source_id', source_id,
-                   'event_source_type', source_type,
-                   'metadata', metadata)
-               order by d."position") as events
-        into batch
-        from f6.list_decisions(pg_catalog.array_prepend(event_id, falling)) as d
-        where d.removed_by is null;
     if not dry_run then
-        return query select r.* from pg_catalog.unnest(f6.append_retraction(batch.event_ids, batch.events)) as r;
+        return query
+            select r.*
+                from pg_catalog.unnest(
+                    f6.append_retraction(event_id, falling, is_all, metadata, source_id, source_type)) as r;
         return;
     end if;
     begin
-        result := f6.append_retraction(batch.event_ids, batch.events);
+        result := f6.append_retraction(event_id, falling, is_all, metadata, source_id, source_type);
         raise exception 'the end of a dry run' using errcode = 'F6000';
     exception when sqlstate 'F6000' then
         null;
