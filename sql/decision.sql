@@ -211,17 +211,21 @@ create type f6.retraction as (
 comment on type f6.retraction is
     'what a retraction changes: a span of material time of an object, and its state before and after';
 
-create function f6.named_objects(event_ids uuid[]) returns uuid[]
-    language sql stable
-begin atomic
-    select coalesce(array_agg(o.object_id order by o.place, o.object_id), '{}')
-        from (select n.object_id, min(e."position") as place
-                  from f6.event as e
-                  cross join lateral unnest(e.object_ids) as n (object_id)
-                  where e.id = any ($1)
-                  group by n.object_id) as o;
-end;
-comment on function f6.named_objects(uuid[]) is 'the objects that events name, each once';
+-- Planned anew each time: a plan made while the log was small would read all of a large one.
+create function f6.named_objects(event_ids uuid[], out number bigint[], out object_id uuid[])
+    language plpgsql stable
+as $body$
+begin
+    execute
+        'select pg_catalog.array_agg(i.number order by i.number, o.place), pg_catalog.array_agg(o.id order by i.number, o.place)
+             from pg_catalog.unnest($1) with ordinality as i (id, number)
+             cross join lateral (select e.object_ids from f6.event as e where e.id operator(pg_catalog.=) i.id offset 0) as e
+             cross join lateral pg_catalog.unnest(e.object_ids) with ordinality as o (id, place)'
+        into number, object_id using event_ids;
+end
+$body$;
+comment on function f6.named_objects(uuid[]) is
+    'the objects that events name, and the numbers, counted from 1, of the events that do';
 
 create function f6.timelines(
     object_ids uuid[], out of_object uuid[], out valid_from timestamptz[], out state jsonb[]
@@ -230,15 +234,15 @@ create function f6.timelines(
 begin atomic
     select coalesce(array_agg(o.id), '{}'), coalesce(array_agg(t.valid_from), '{}'),
            coalesce(array_agg(@extschema@.f6_state_asof(o.id, t.valid_from, 'infinity')), '{}')
-        from unnest($1) as o (id)
+        from (select distinct o.id from unnest($1) as o (id)) as o
         cross join lateral unnest(f6.material_times(o.id)) as t (valid_from);
 end;
 comment on function f6.timelines(uuid[]) is
     'the states of objects as known now, and since when each is, object by object';
 
 create function f6.compare_timelines(
-    object_ids uuid[],
-    event_ids uuid[],
+    number bigint[],
+    object_id uuid[],
     correction_ids uuid[],
     of_object uuid[],
     valid_from timestamptz[],
@@ -251,7 +255,7 @@ begin atomic
     ),
     after as (
         select a.*, true as is_known
-            from f6.timelines($1) as t
+            from f6.timelines($2) as t
             cross join lateral unnest(t.of_object, t.valid_from, t.state) as a (object_id, valid_from, state)
     ),
     -- a state lasts until the next one on the same side
@@ -286,20 +290,17 @@ begin atomic
             where n.before is distinct from n.after
             group by n.object_id, n.number
     ),
-    correction as (
-        select n.object_id, array_agg(c.id order by c.place) as ids
-            from unnest($2, $3) with ordinality as c (event_id, id, place)
-            join f6.event as e on e.id = c.event_id
-            cross join lateral unnest(e.object_ids) as n (object_id)
+    named as (
+        select n.object_id, array_agg($3[n.number] order by n.number) as correction_ids, min(n.place) as place
+            from unnest($1, $2) with ordinality as n (number, object_id, place)
             group by n.object_id
     )
-    select array_agg(row(o.id, c.valid_from, c.valid_to, c.before, c.after, k.ids)::f6.retraction
-                     order by o.place, c.valid_from)
-        from unnest($1) with ordinality as o (id, place)
-        left join change as c on c.object_id = o.id
-        left join correction as k on k.object_id = o.id;
+    select array_agg(row(n.object_id, c.valid_from, c.valid_to, c.before, c.after, n.correction_ids)::f6.retraction
+                     order by n.place, c.valid_from)
+        from named as n
+        left join change as c on c.object_id = n.object_id;
 end;
-comment on function f6.compare_timelines(uuid[], uuid[], uuid[], uuid[], timestamptz[], jsonb[]) is
+comment on function f6.compare_timelines(bigint[], uuid[], uuid[], uuid[], timestamptz[], jsonb[]) is
     'where the states of objects are not what they were, and the corrections that name each object';
 
 create function f6.consequences_to_retract(event_id uuid, is_all boolean, chosen uuid[]) returns uuid[]
@@ -348,7 +349,7 @@ as $body$
 declare
     retracted pg_catalog.uuid[] := pg_catalog.array_prepend(event_id, falling);
     batch record;
-    objects pg_catalog.uuid[];
+    named record;
     before record;
     correction_ids pg_catalog.uuid[];
 begin
@@ -370,11 +371,12 @@ begin
         into batch
         from f6.list_decisions(retracted) as d
         where d.removed_by is null;
-    objects := f6.named_objects(batch.event_ids);
-    select t.* into before from f6.timelines(objects) as t;
+    select n.* into named from f6.named_objects(batch.event_ids) as n;
+    select t.* into before from f6.timelines(named.object_id) as t;
     select pg_catalog.array_agg(a.id order by a.place) into correction_ids
         from @extschema@.f6_append(batch.events) with ordinality as a (id, "position", created_at, place);
-    return f6.compare_timelines(objects, batch.event_ids, correction_ids, before.of_object, before.valid_from, before.state);
+    return f6.compare_timelines(
+        named.number, named.object_id, correction_ids, before.of_object, before.valid_from, before.state);
 end
 $body$;
 comment on function f6.append_retraction(uuid, uuid[], boolean, jsonb, uuid, text) is

@@ -23,6 +23,7 @@
 #include "f6.h"
 #include "event.h"
 #include "event_graph.h"
+#include "event_link.h"
 #include "event_write.h"
 #include "index_plan.h"
 #include "lock.h"
@@ -88,6 +89,17 @@ enum decision_column
 	DECISION_VALIDATED_BY,
 	DECISION_COLUMNS
 };
+
+/* check_tables refuses tables whose columns somebody has changed. */
+static void
+check_tables(void)
+{
+	Relation event_object = table_open(f6_relation_oid(F6_EVENT_OBJECT), AccessShareLock);
+
+	f6_event_check_table();
+	f6_link_check_columns(event_object);
+	table_close(event_object, AccessShareLock);
+}
 
 /* put_pending adds a claim to a function's result; the row is one of the queries'. */
 static void
@@ -167,7 +179,7 @@ f6_list_pending(PG_FUNCTION_ARGS)
 	uint64 count;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	f6_event_check_table();
+	check_tables();
 	SPI_connect();
 	claims = open_claims(fcinfo);
 	working = AllocSetContextCreate(CurrentMemoryContext, "f6 pending", ALLOCSET_DEFAULT_SIZES);

@@ -52,6 +52,8 @@ select is(array_agg(c) filter (where c is not null), null, change) from unnest(a
         'select f6_append(''{"event_type": "Note", "object_ids": ["00000000-0000-0000-0000-00000000000a"], "event_data": {}}'')',
         'insert into f6.event values (default)', 'select f6_upcast(e, ''2'') from f6.event as e', 'select f6_read()',
         'select f6_read_context(''[{}]'', true)', 'select f6_state_asof(object(''x''))', 'select f6_events(object(''x''))',
+        'select f6_consequences(object(''x''))', 'select f6_pending(object_id => object(''x''))', 'select f6_validate_claim(object(''x''))',
+        'select f6_retract(object(''x''), ''x'')',
         'select f6_check_event_type(''Note'', ''true'')']) as c group by change;
 select is(array_agg(c) filter (where c is not null), null, change) from unnest(array[
     'alter object_id type text using object_id::text', 'alter "position" type text', 'rename object_id to objects']) as change,
