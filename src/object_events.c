@@ -16,11 +16,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "nodes/params.h"
-#include "tcop/dest.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -81,7 +78,7 @@ enum query_column
 /* Who is told of the events that a query returns. */
 typedef struct query_receiver
 {
-	DestReceiver receiver; /* must come first */
+	bool with_row;
 	f6_object_event_receiver receive;
 	void *state;
 } query_receiver;
@@ -98,49 +95,30 @@ type_key(Datum event_type, Datum event_version)
 	return key;
 }
 
-/* receive_row passes on a row of the query; the executor calls it. */
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+/* receive_row passes on a row of the query. */
+static void
+receive_row(void *state, const Datum *values, const bool *nulls)
 {
-	query_receiver *receiver = (query_receiver *) self;
-	Datum *values = slot->tts_values;
+	query_receiver *receiver = state;
 	f6_object_event event;
 
-	slot_getallattrs(slot);
 	event.position = DatumGetInt64(values[QUERY_POSITION]);
 	event.id = *DatumGetUUIDP(values[QUERY_ID]);
 	event.kind = DatumGetObjectId(values[QUERY_EVENT_KIND]);
 	event.created_at = DatumGetTimestampTz(values[QUERY_CREATED_AT]);
 	event.occurred_at = DatumGetTimestampTz(values[QUERY_OCCURRED_AT]);
 	event.type = type_key(values[QUERY_EVENT_TYPE], values[QUERY_EVENT_VERSION]);
-	event.has_references = !slot->tts_isnull[QUERY_REFERENCE];
+	event.has_references = !nulls[QUERY_REFERENCE];
 	event.references = values[QUERY_REFERENCE];
 	event.data = values[QUERY_DATA];
-	event.row = slot->tts_tupleDescriptor->natts > QUERY_ROW ? values[QUERY_ROW] : (Datum) 0;
+	event.row = receiver->with_row ? values[QUERY_ROW] : (Datum) 0;
 	event.stays = false;
 	receiver->receive(receiver->state, &event);
-	return true;
 }
 
-/* begin_rows has nothing to do: the executor tells that rows are coming. */
-static void
-begin_rows(DestReceiver *self, int operation, TupleDesc descriptor)
-{
-	(void) self;
-	(void) operation;
-	(void) descriptor;
-}
-
-/* end_rows has nothing to do: the executor tells that no more rows are coming, or that it is done. */
-static void
-end_rows(DestReceiver *self)
-{
-	(void) self;
-}
-
-/* query_plan returns the plan of a reading. */
-static SPIPlanPtr
-query_plan(const f6_object_reading *reading)
+/* query_of returns the query of a reading. */
+static f6_index_plan *
+query_of(const f6_object_reading *reading)
 {
 	static f6_index_plan plans[] = {
 		{ .text = QUERY, .parameter_count = 2, .types = { UUIDOID, TIMESTAMPTZOID } },
@@ -151,50 +129,20 @@ query_plan(const f6_object_reading *reading)
 	};
 
 	if (reading->positions != (Datum) 0)
-		return f6_index_plan_ready(&plans[2]);
-	return f6_index_plan_ready(&plans[reading->with_row ? 1 : 0]);
-}
-
-/* set_parameter sets a parameter of the query. */
-static void
-set_parameter(ParamListInfo parameters, int number, Oid type, Datum value)
-{
-	ParamExternData *parameter = &parameters->params[number];
-
-	parameter->value = value;
-	parameter->isnull = false;
-	parameter->pflags = PARAM_FLAG_CONST;
-	parameter->ptype = type;
+		return &plans[2];
+	return &plans[reading->with_row ? 1 : 0];
 }
 
 /* read_by_query reads the events by the query. */
 static void
 read_by_query(const f6_object_reading *reading, f6_object_event_receiver receive, void *state)
 {
-	query_receiver receiver = { .receive = receive, .state = state };
-	SPIExecuteOptions options = { 0 };
-	int result;
+	query_receiver receiver = { reading->with_row, receive, state };
+	Datum arguments[] = { reading->positions != (Datum) 0 ? reading->positions
+														  : UUIDPGetDatum(&reading->object_id),
+						  TimestampTzGetDatum(reading->known_at) };
 
-	receiver.receiver.receiveSlot = receive_row;
-	receiver.receiver.rStartup = begin_rows;
-	receiver.receiver.rShutdown = end_rows;
-	receiver.receiver.rDestroy = end_rows;
-	receiver.receiver.mydest = DestNone;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	options.params = makeParamList(2);
-	if (reading->positions != (Datum) 0)
-		set_parameter(options.params, 0, INT8ARRAYOID, reading->positions);
-	else
-		set_parameter(options.params, 0, UUIDOID, UUIDPGetDatum(&reading->object_id));
-	set_parameter(options.params, 1, TIMESTAMPTZOID, TimestampTzGetDatum(reading->known_at));
-	options.read_only = true;
-	options.dest = &receiver.receiver;
-	result = SPI_execute_plan_extended(query_plan(reading), &options);
-	if (result < 0)
-		elog(ERROR, "could not read a history: %s", SPI_result_code_string(result));
-	SPI_finish();
+	f6_index_plan_run(query_of(reading), arguments, receive_row, &receiver);
 }
 
 /* Events that are looked up by their positions, one after the other. */
