@@ -132,6 +132,7 @@ test:
 test-stress:
 	$(build_and_install)
 	@PG_CONFIG='$(PG_CONFIG)' test/run stress
+	@PG_CONFIG='$(PG_CONFIG)' F6_HISTORIES=300 test/run t/058_snapshots.pl
 
 bench:
 	$(build_and_install)

@@ -39,11 +39,6 @@ create function f6.list_pending(
 comment on function f6.list_pending(text, uuid, text, timestamptz) is
     'the claims of a type, or of an object, that are neither removed nor validated, in order';
 
-create function f6.material_times(object_id uuid) returns timestamptz[]
-    language c stable strict parallel restricted cost 1000 as 'MODULE_PATHNAME', 'f6_material_times';
-comment on function f6.material_times(uuid) is
-    'when the state of an object may change: the material times of the claims that count, in order';
-
 create function @extschema@.f6_pending(
     event_type text default null,
     object_id uuid default null,
@@ -232,10 +227,9 @@ create function f6.timelines(
 )
     language sql stable
 begin atomic
-    select coalesce(array_agg(o.id), '{}'), coalesce(array_agg(t.valid_from), '{}'),
-           coalesce(array_agg(@extschema@.f6_state_asof(o.id, t.valid_from, 'infinity')), '{}')
+    select coalesce(array_agg(o.id), '{}'), coalesce(array_agg(h.valid_from), '{}'), coalesce(array_agg(h.state), '{}')
         from (select distinct o.id from unnest($1) as o (id)) as o
-        cross join lateral unnest(f6.material_times(o.id)) as t (valid_from);
+        cross join lateral @extschema@.f6_history(o.id, 'infinity') as h;
 end;
 comment on function f6.timelines(uuid[]) is
     'the states of objects as known now, and since when each is, object by object';

@@ -34,7 +34,6 @@
 F6_FUNCTION(f6_list_pending);
 F6_FUNCTION(f6_list_decisions);
 F6_FUNCTION(f6_lock_decisions);
-F6_FUNCTION(f6_material_times);
 
 /* How many claims are looked at together. */
 #define CLAIMS_AT_A_TIME 1000
@@ -313,27 +312,4 @@ f6_lock_decisions(PG_FUNCTION_ARGS)
 	f6_locks_take(&locks);
 	table_close(event, NoLock);
 	PG_RETURN_VOID();
-}
-
-/* f6.material_times(object_id) returns the material times of the claims that count for an object, each once, in order. */
-Datum
-f6_material_times(PG_FUNCTION_ARGS)
-{
-	f6_question question = { 0 };
-	f6_claims *claims;
-	Datum *times;
-	int count = 0;
-
-	question.object_id = *PG_GETARG_UUID_P(0);
-	question.valid_at = DT_NOEND;
-	question.known_at = DT_NOEND;
-	claims = f6_claims_asof(&question);
-	times = palloc_extended(sizeof(Datum) * Max(claims->count, 1), MCXT_ALLOC_HUGE);
-	for (uint64 i = 0; i < claims->count; i++)
-	{
-		if (i == 0 || claims->claims[i].material_time != claims->claims[i - 1].material_time)
-			times[count++] = TimestampTzGetDatum(claims->claims[i].material_time);
-	}
-	PG_RETURN_ARRAYTYPE_P(construct_array(times, count, TIMESTAMPTZOID, sizeof(TimestampTz),
-										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }

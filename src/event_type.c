@@ -15,6 +15,7 @@
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -88,6 +89,7 @@ typedef struct registry_cache
 	uint64 generation;
 	bool has_fingerprint;
 	uint64 fingerprint;
+	bool has_dates; /* does any type have a date of effect? */
 	int holders;
 	bool retired; /* a change has made another cache take its place */
 } registry_cache;
@@ -171,8 +173,8 @@ f6_event_type_generation(void)
 }
 
 /* add_fingerprint adds a hash of the rows of one of the registry's tables, whatever their order. */
-static uint64
-add_fingerprint(uint64 sum, enum registry_table table)
+static void
+add_fingerprint(enum registry_table table)
 {
 	Relation relation = table_open(registry_tables[table], AccessShareLock);
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
@@ -181,32 +183,59 @@ add_fingerprint(uint64 sum, enum registry_table table)
 	while (HeapTupleIsValid(row = systable_getnext(scan)))
 	{
 		f6_registry_row_read(row);
-		sum += hash_bytes_extended((const unsigned char *) row->t_data + row->t_data->t_hoff,
-								   (int) (row->t_len - row->t_data->t_hoff), table);
+		registry->fingerprint +=
+			hash_bytes_extended((const unsigned char *) row->t_data + SizeofHeapTupleHeader,
+								(int) (row->t_len - SizeofHeapTupleHeader), table);
+		if (table == TYPES && !heap_attisnull(row, F6_EVENT_TYPE_VALID_FROM, NULL))
+			registry->has_dates = true;
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return sum;
 }
 
 /*
  * f6_event_type_fingerprint returns a number that is the same in all sessions, and that changes when what is registered does:
- * types, versions, deprecations, upcasters.
+ * types, versions, deprecations, upcasters.  It tells as well whether any type has a date of effect.
  */
 uint64
-f6_event_type_fingerprint(void)
+f6_event_type_fingerprint(bool *has_dates)
 {
 	ready_registry();
 	if (!registry->has_fingerprint)
 	{
-		uint64 sum = 0;
-
 		for (int i = TYPES; i < DOCUMENTS; i++)
-			sum = add_fingerprint(sum, i);
-		registry->fingerprint = sum;
+			add_fingerprint(i);
 		registry->has_fingerprint = true;
 	}
+	*has_dates = registry->has_dates;
 	return registry->fingerprint;
+}
+
+/*
+ * f6_event_type_try_lock locks what is registered against changes, unless somebody is at it, whose change may have become
+ * visible without this session having heard of it.
+ */
+bool
+f6_event_type_try_lock(void)
+{
+	ready_registry();
+	for (int i = TYPES; i < DOCUMENTS; i++)
+	{
+		if (ConditionalLockRelationOid(registry_tables[i], ShareLock))
+			continue;
+		while (i-- > TYPES)
+			UnlockRelationOid(registry_tables[i], ShareLock);
+		return false;
+	}
+	return true;
+}
+
+/* f6_event_type_unlock lets others register again. */
+void
+f6_event_type_unlock(void)
+{
+	for (int i = TYPES; i < DOCUMENTS; i++)
+		UnlockRelationOid(registry_tables[i], ShareLock);
 }
 
 /* release ends the hold of a memory context that goes. */

@@ -31,7 +31,9 @@ extern void f6_event_type_check_use(const char *event_type, const char *event_ve
 extern const f6_chain *f6_event_type_chain(const char *event_type, const char *from_version,
 										   const char *to_version);
 extern uint64 f6_event_type_generation(void);
-extern uint64 f6_event_type_fingerprint(void);
+extern uint64 f6_event_type_fingerprint(bool *has_dates);
+extern bool f6_event_type_try_lock(void);
+extern void f6_event_type_unlock(void);
 extern const f6_event_type *f6_event_type_get(const char *event_type, const char *event_version);
 extern const f6_event_type *f6_event_type_compiled(const char *event_type,
 												   const char *event_version);

@@ -10,6 +10,7 @@
 
 #include "f6.h"
 #include "errors.h"
+#include "horizon.h"
 #include "relation.h"
 
 F6_FUNCTION(f6_forbid_change);
@@ -59,6 +60,9 @@ f6_forbid_change(PG_FUNCTION_ARGS)
 						errmsg("%s is not allowed on %s.%s", forbidden_operation(trigger->tg_event),
 							   F6_SCHEMA, RelationGetRelationName(trigger->tg_relation)),
 						errhint("%s", way_instead(trigger->tg_relation))));
+	/* While a dump brings links, nobody can tell which events of an object there are. */
+	if (f6_is_relation(trigger->tg_relation, F6_EVENT_OBJECT))
+		f6_horizon_hold();
 	return PointerGetDatum(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ? trigger->tg_trigtuple : NULL);
 }
 

@@ -148,11 +148,21 @@ f6_horizon_now(bool ignore_own)
 							ignore_own);
 }
 
-/* f6_horizon_covers tells whether an event that is visible is below the horizon, with all that have lower positions. */
+/*
+ * f6_horizon_covers tells whether an event that is visible is below the horizon, with all that have lower positions.  One that
+ * the sequence has not given out was brought by a dump or by replication, and says nothing about others.
+ */
 bool
 f6_horizon_covers(int64 position)
 {
-	return lower_by_markers(position, false) == position;
+	f6_sequence sequence;
+	int64 last;
+
+	f6_sequence_open(&sequence);
+	last = f6_sequence_lock(&sequence, NULL);
+	f6_sequence_unlock(&sequence);
+	f6_sequence_close(&sequence);
+	return position <= last && lower_by_markers(position, false) == position;
 }
 
 /* f6_horizon() returns the position up to which the log is complete. */

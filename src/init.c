@@ -9,6 +9,7 @@
 #include "guc.h"
 #include "relation.h"
 #include "schema_document.h"
+#include "snapshot.h"
 #include "upcast_function.h"
 #include "zone.h"
 
@@ -22,6 +23,7 @@ _PG_init(void)
 {
 	f6_guc_init();
 	f6_relation_init();
+	f6_snapshot_init();
 	f6_zone_init();
 	f6_schema_document_init();
 	f6_event_type_init();

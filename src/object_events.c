@@ -389,10 +389,7 @@ f6_object_events_read_until(const f6_object_reading *reading, f6_object_event_st
 	table_close(event, AccessShareLock);
 }
 
-/*
- * f6_object_events_are_all tells whether an object has no other committed events after a position, and up to the first of the
- * given ones, than these.
- */
+/* f6_object_events_are_all tells whether an object has no other committed events after a position than those at the given ones. */
 bool
 f6_object_events_are_all(const pg_uuid_t *object, int64 after, const f6_positions *known)
 {
@@ -409,7 +406,7 @@ f6_object_events_are_all(const pg_uuid_t *object, int64 after, const f6_position
 		CHECK_FOR_INTERRUPTS();
 		if (next < known->count && position == known->list[next])
 			next++;
-		else if (next > 0)
+		else
 			are_all = !f6_event_find_at(event, position, SnapshotSelf, NULL);
 	}
 	positions_end(&positions);

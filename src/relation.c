@@ -98,21 +98,38 @@ is_as_made(const FormData_pg_attribute *column, const f6_column *made)
 		   column->attlen == sizeof(Oid);
 }
 
-/* f6_check_columns refuses a relation whose columns somebody has changed; those that were added at the end don't matter. */
-void
-f6_check_columns(TupleDesc descriptor, const char *relation, const f6_column *columns, int count)
+/* changed_column returns the first column that is not as f6 has made it, NULL if all are. */
+static const f6_column *
+changed_column(TupleDesc descriptor, const f6_column *columns, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (i < descriptor->natts && is_as_made(TupleDescAttr(descriptor, i), &columns[i]))
-			continue;
+		if (i >= descriptor->natts || !is_as_made(TupleDescAttr(descriptor, i), &columns[i]))
+			return &columns[i];
+	}
+	return NULL;
+}
+
+/* f6_has_columns tells whether a relation has the columns that f6 has made; those that were added at the end don't matter. */
+bool
+f6_has_columns(TupleDesc descriptor, const f6_column *columns, int count)
+{
+	return changed_column(descriptor, columns, count) == NULL;
+}
+
+/* f6_check_columns refuses a relation that does not have them. */
+void
+f6_check_columns(TupleDesc descriptor, const char *relation, const f6_column *columns, int count)
+{
+	const f6_column *changed = changed_column(descriptor, columns, count);
+
+	if (changed != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of %s.%s is not as f6 has made it", columns[i].name,
-						F6_SCHEMA, relation),
+				 errmsg("column \"%s\" of %s.%s is not as f6 has made it", changed->name, F6_SCHEMA,
+						relation),
 				 errhint("Change it back; if it was dropped, restore a dump. You may add columns "
 						 "at the end.")));
-	}
 }
 
 /* f6_is_relation tells whether an open relation is the table of f6 with that name. */

@@ -130,6 +130,7 @@ typedef struct f6_column
 	Oid type;
 } f6_column;
 
+extern bool f6_has_columns(TupleDesc descriptor, const f6_column *columns, int count);
 extern void f6_check_columns(TupleDesc descriptor, const char *relation, const f6_column *columns,
 							 int count);
 extern Oid f6_relation_oid(const char *name);

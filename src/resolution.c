@@ -63,7 +63,8 @@ struct f6_resolution
 	marks_hash *marks;	   /* NULL until there is one */
 	uint64 unmet;		   /* marks of events that have not been met */
 	TimestampTz earliest;  /* material time of a claim that counts */
-	TimestampTz next;	   /* material time of a claim that is not yet valid */
+	bool has_next;
+	TimestampTz next; /* material time of a claim that is not yet valid */
 	uint64 room;
 	f6_claims *result;
 };
@@ -327,7 +328,9 @@ meet_claim(f6_resolution *resolving, const f6_object_event *event, const mark *o
 	if (verdict.material_time > question->valid_at)
 	{
 		verdict.part = F6_PART_NOT_YET_VALID;
-		resolving->next = Min(resolving->next, verdict.material_time);
+		resolving->next = resolving->has_next ? Min(resolving->next, verdict.material_time)
+											  : verdict.material_time;
+		resolving->has_next = true;
 		return verdict;
 	}
 	resolving->earliest = Min(resolving->earliest, verdict.material_time);
@@ -362,7 +365,6 @@ f6_resolution_begin(const f6_question *question, f6_claim_types *types)
 	resolving->row =
 		AllocSetContextCreate(resolving->working, "f6 history row", ALLOCSET_DEFAULT_SIZES);
 	resolving->earliest = DT_NOEND;
-	resolving->next = DT_NOEND;
 	resolving->room = INITIAL_CLAIMS;
 	resolving->result = palloc(sizeof(f6_claims));
 	resolving->result->count = 0;
@@ -411,11 +413,12 @@ f6_resolution_reaches_behind(const f6_resolution *resolving, TimestampTz materia
 	return resolving->unmet > 0 || resolving->earliest < material_time;
 }
 
-/* f6_resolution_next returns the material time of the first claim that is not yet valid; infinity where there is none. */
-TimestampTz
-f6_resolution_next(const f6_resolution *resolving)
+/* f6_resolution_next tells whether a claim is not yet valid, and the material time of the first that is not. */
+bool
+f6_resolution_next(const f6_resolution *resolving, TimestampTz *material_time)
 {
-	return resolving->next;
+	*material_time = resolving->next;
+	return resolving->has_next;
 }
 
 /* f6_claim_compare compares two claims by the order in which they are folded, for qsort. */

@@ -62,7 +62,7 @@ typedef struct f6_resolution f6_resolution;
 extern f6_resolution *f6_resolution_begin(const f6_question *question, f6_claim_types *types);
 extern f6_verdict f6_resolution_meet(f6_resolution *resolving, const f6_object_event *event);
 extern bool f6_resolution_reaches_behind(const f6_resolution *resolving, TimestampTz material_time);
-extern TimestampTz f6_resolution_next(const f6_resolution *resolving);
+extern bool f6_resolution_next(const f6_resolution *resolving, TimestampTz *material_time);
 extern f6_claims *f6_resolution_end(f6_resolution *resolving);
 extern int f6_claim_compare(const void *a, const void *b);
 extern f6_claims *f6_claims_asof(const f6_question *question);

@@ -25,7 +25,8 @@
 typedef struct making
 {
 	const f6_question *question;
-	f6_snapshot_scan *snapshots;
+	f6_fold_version version;
+	f6_snapshot_scan *snapshots;  /* NULL: they can't be read */
 	const f6_snapshot *candidate; /* the newest snapshot that may serve; NULL: none is left */
 	bool serves;				  /* does it, so that no older events are needed? */
 
@@ -130,32 +131,40 @@ are_declared(const f6_claims *claims)
 	return true;
 }
 
-/* keep_state keeps a state, if it is of all that was recorded up to its newest event. */
+/* span_state says of which material times a state is, and of how many events. */
 static void
-keep_state(const making *making, const f6_snapshot *base, TimestampTz next, const f6_claims *claims,
-		   Jsonb *state)
+span_state(const making *making, const f6_snapshot *base, const f6_claims *claims,
+		   f6_snapshot *snapshot)
+{
+	snapshot->position = making->read.list[0];
+	snapshot->events = making->read.count;
+	snapshot->recorded_until = making->recorded_until;
+	snapshot->valid_from =
+		claims->count == 0 ? DT_NOBEGIN : claims->claims[claims->count - 1].material_time;
+	if (base == NULL)
+		return;
+	snapshot->events += base->events;
+	snapshot->recorded_until = Max(snapshot->recorded_until, base->recorded_until);
+	snapshot->valid_from = Max(snapshot->valid_from, base->valid_from);
+	if (base->ends && (!snapshot->ends || base->valid_to < snapshot->valid_to))
+	{
+		snapshot->ends = true;
+		snapshot->valid_to = base->valid_to;
+	}
+}
+
+/* keep_state keeps a state, if it is of all that was recorded. */
+static void
+keep_state(const making *making, const f6_snapshot *base, const f6_claims *claims,
+		   const f6_snapshot *snapshot, Jsonb *state)
 {
 	const f6_question *question = making->question;
-	int64 after = base == NULL ? 0 : base->position;
-	f6_snapshot snapshot;
 
-	if (!f6_snapshots_may_be_kept() || !are_declared(claims) ||
-		!f6_horizon_covers(making->read.list[0]) ||
-		!f6_object_events_are_all(&question->object_id, after, &making->read))
-		return;
-	snapshot.position = making->read.list[0];
-	snapshot.events = making->read.count + (base == NULL ? 0 : base->events);
-	snapshot.recorded_until = making->recorded_until;
-	snapshot.valid_from =
-		claims->count == 0 ? DT_NOBEGIN : claims->claims[claims->count - 1].material_time;
-	snapshot.valid_to = next;
-	if (base != NULL)
-	{
-		snapshot.recorded_until = Max(snapshot.recorded_until, base->recorded_until);
-		snapshot.valid_from = Max(snapshot.valid_from, base->valid_from);
-		snapshot.valid_to = Min(snapshot.valid_to, base->valid_to);
-	}
-	f6_snapshot_keep(&question->object_id, question->legal, &snapshot, state);
+	if (f6_snapshot_may_be_kept(snapshot) && are_declared(claims) &&
+		f6_horizon_covers(snapshot->position) &&
+		f6_object_events_are_all(&question->object_id, base == NULL ? 0 : base->position,
+								 &making->read))
+		f6_snapshot_keep(&question->object_id, question->legal, &making->version, snapshot, state);
 }
 
 /* go_on returns the state that the events read make of that of a snapshot, or of nothing, in the caller's memory context. */
@@ -165,7 +174,7 @@ go_on(making *making, MemoryContext caller)
 	f6_snapshot base;
 	bool has_base = making->serves;
 	Jsonb *start = NULL;
-	TimestampTz next;
+	f6_snapshot snapshot;
 	f6_claims *claims;
 	Jsonb *state;
 
@@ -174,14 +183,18 @@ go_on(making *making, MemoryContext caller)
 		base = *making->candidate;
 		start = f6_snapshots_state(making->snapshots);
 	}
-	f6_snapshots_end(making->snapshots);
-	making->snapshots = NULL;
-	next = f6_resolution_next(making->resolving);
+	if (making->snapshots != NULL)
+		f6_snapshots_end(making->snapshots);
+	snapshot.ends = f6_resolution_next(making->resolving, &snapshot.valid_to);
 	claims = f6_resolution_end(making->resolving);
+	span_state(making, has_base ? &base : NULL, claims, &snapshot);
 	MemoryContextSwitchTo(caller);
 	state = f6_state_of_claims(start, claims);
+	/* What was kept under another registry must not be mixed with what was read under this one. */
+	if (has_base && !f6_fold_version_is_now(&making->version))
+		return f6_state_of(making->question);
 	if (has_taken_long(making))
-		keep_state(making, has_base ? &base : NULL, next, claims, state);
+		keep_state(making, has_base ? &base : NULL, claims, &snapshot, state);
 	return state;
 }
 
@@ -197,8 +210,10 @@ f6_snapshot_state(const f6_question *question)
 
 	INSTR_TIME_SET_CURRENT(making.began);
 	MemoryContextSwitchTo(working);
-	making.snapshots = f6_snapshots_begin(&question->object_id, question->legal);
-	next_candidate(&making);
+	making.version = f6_fold_version_now();
+	making.snapshots = f6_snapshots_begin(&question->object_id, question->legal, &making.version);
+	if (making.snapshots != NULL)
+		next_candidate(&making);
 	f6_object_events_read_until(&reading, is_enough, meet_event, &making);
 	if (making.resolving != NULL)
 		state = go_on(&making, caller);
@@ -207,7 +222,8 @@ f6_snapshot_state(const f6_question *question)
 		MemoryContextSwitchTo(caller);
 		if (making.serves)
 			state = f6_snapshots_state(making.snapshots);
-		f6_snapshots_end(making.snapshots);
+		if (making.snapshots != NULL)
+			f6_snapshots_end(making.snapshots);
 	}
 	MemoryContextDelete(working);
 	return state;

@@ -45,7 +45,7 @@ is(answer("select f6_state_asof(o('few'))"), '{"n": 32}', 'many are');
 is(answer("select kept('few')"), 1, 'kept');
 is(answer(q{
 	select true from f6.snapshot as s, (select max("position") as p, max(created_at) as c, max(occurred_at) as o from f6.event where o('few') = any (object_ids)) as e
-		where object_id = o('few') and not legal and s."position" = p and events = 32 and recorded_until = c and valid_from = o and valid_to = 'infinity' and state = '{"n": 32}'}),
+		where object_id = o('few') and not legal and s."position" = p and events = 32 and recorded_until = c and valid_from = o and valid_to is null and state = '{"n": 32}'}),
 	't', 'as what they are');
 answer("select note('few', '{\"m\": 1}')");
 is(answer("select f6_state_asof(o('few'))"), '{"m": 1, "n": 32}', 'what comes later is added');
@@ -76,6 +76,70 @@ answer("select f6_state_asof(o('no'))");
 is(answer("select kept('no')"), 1, 'the next one keeps it');
 $node->wait_for_catchup($standby);
 is(answer("select f6_state_asof(o('no'))", $standby), '3', 'on a standby as well');
+
+# Nobody waits for the owner either, nor fails by what the owner has added.
+my $many = q{select note('%1$s', '1') from generate_series(1, 40); select f6_state_asof(o('%1$s'))};
+answer(sprintf($many, 'owned'));
+foreach my $owner ('delete from f6.snapshot', 'lock table f6.snapshot', 'reindex table f6.snapshot')
+{
+	my $open = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "begin; $owner; select pg_sleep(2)" ], '>', \my $out, '2>', \my $err);
+
+	$node->poll_query_until('postgres', q{select exists (select from pg_stat_activity where query like '%pg_sleep(2)' and wait_event = 'PgSleep' and pid <> pg_backend_pid())}) or die;
+	is(answer("set statement_timeout = 1000; select note('owned', '2') from generate_series(1, 100); select 'state', f6_state_asof(o('owned'))") =~ s/.*^state/state/msr,
+		'state|2', "a reader does not wait for: $owner");
+	$open->finish;
+}
+answer(q{create index snapshot_expression on f6.snapshot ((state ->> 'n')); create index snapshot_part on f6.snapshot (object_id) where legal});
+answer(sprintf($many, 'indexed'));
+is(answer(q{set enable_seqscan = off; select count(*) from f6.snapshot where legal and object_id = o('indexed')}), 0, 'indexes of the owner are kept right');
+is(answer("select kept('indexed')"), 1, 'and do not stand in the way');
+answer('drop index f6.snapshot_expression, f6.snapshot_part; alter table f6.snapshot alter column events type int');
+is(answer("select f6_state_asof(o('owned'))"), 2, 'a changed table is as good as an empty one');
+answer('alter table f6.snapshot alter column events type bigint');
+answer('alter table f6.snapshot add constraint none check (events < 0) not valid');
+answer(sprintf($many, 'checked'));
+is(answer("select kept('checked'), f6_state_asof(o('checked'))"), '0|1', 'nor does the reader fail when nothing can be kept');
+answer('alter table f6.snapshot drop constraint none');
+
+# It is not much that one transaction keeps, and it waits for no disk and no standby.
+answer(q{select note('one of ' || n % 50, '1') from generate_series(1, 50 * 40) as n});
+answer(q{select f6_state_asof(o('one of ' || n)) from generate_series(0, 49) as n});
+is(answer(q{select sum(kept('one of ' || n)) from generate_series(0, 49) as n}), 16, 'sixteen of many states are kept by a transaction');
+answer(q{select note('synchronous', '1') from generate_series(1, 40)});
+answer(q{alter system set synchronous_standby_names = 'nobody'; select pg_reload_conf()});
+$node->poll_query_until('postgres', q{select current_setting('synchronous_standby_names') = 'nobody'}) or die;
+my $reader = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "set synchronous_commit = on", '-c', "select f6_state_asof(o('synchronous'))" ],
+	'>', \my $read, '2>', \my $read_errors, IPC::Run::timeout(20));
+ok(eval { $reader->finish }, 'a reader who keeps a state waits for no standby');
+answer('alter system reset synchronous_standby_names; select pg_reload_conf()');
+is(answer("select kept('synchronous')"), 1, 'and has kept it');
+
+# What is asked about the past keeps nothing, and so does not stand in the way of the present.
+answer(q{select note('past', jsonb_build_object('n', n), '2020-01-01'::timestamptz + n * interval '1 day') from generate_series(1, 100) as n});
+answer(q{set f6.snapshot_events = 1; select f6_state_asof(o('past'), '2020-02-01'); select f6_state_asof(o('past'), known_at => created_at)
+	from (select created_at from f6.event where o('past') = any (object_ids) order by "position" desc offset 1) as e});
+is(answer("select kept('past')"), 0, 'the past is not kept');
+is(answer(q{set f6.snapshot_events = 1; select f6_state_asof(o('past'), 'infinity')}), '{"n": 100}', 'the end of time is the present');
+is(answer("select kept('past')"), 1, 'if nothing is to come');
+answer(q{select note('past', '{"n": 101}', now() + interval '1 day'); set f6.snapshot_events = 1; select f6_state_asof(o('past'), 'infinity')});
+is(answer("select kept('past')"), 1, 'else it is not');
+
+# While something is being registered nothing is kept, since nobody knows under what.
+answer(q{select note('registering', '1') from generate_series(1, 40)});
+my $registrar = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{begin; select f6_register_event_type('Other', '1', 'true'); select pg_sleep(1)} ],
+	'>', \my $registered, '2>', \my $register_errors);
+$node->poll_query_until('postgres', q{select exists (select from pg_stat_activity where query like '%pg_sleep(1)' and wait_event = 'PgSleep' and pid <> pg_backend_pid())}) or die;
+is(answer("set statement_timeout = 800; select f6_state_asof(o('registering'))"), 1, 'who registers holds up no reader');
+$registrar->finish;
+is(answer("select kept('registering')"), 0, 'who keeps nothing meanwhile');
+
+# What replication or a dump brings comes in any order.
+answer(q{set session_replication_role = replica; alter sequence f6.event_position_seq no maxvalue;
+	insert into f6.event select e."position" + 1000000, zone_id, event_kind, md5(e.id::text)::uuid, created_at, occurred_at, array[o('copy')], event_type,
+			event_version, null, null, null, jsonb_build_object(e."position"::text, 1), null, appended_by from f6.event as e where o('past') = any (object_ids) and event_data <> '{"n": 1}';
+	insert into f6.event_object select o('copy'), "position" from f6.event where object_ids = array[o('copy')]});
+answer("set f6.snapshot_events = 1; select f6_state_asof(o('copy'), 'infinity')");
+is(answer("select kept('copy')"), 0, 'of events whose positions the sequence has not given out nothing is kept');
 
 # Old ones go, some stay.
 answer(q{do $$ begin for n in 1 .. 500 loop perform note('long', jsonb_build_object('n', n)); commit; set local f6.snapshot_events = 1; perform f6_state_asof(o('long')); commit; end loop; end $$});
@@ -114,7 +178,8 @@ answer('alter table f6.event disable row level security');
 
 # Random histories: claims of all times, corrections and validations of anything, read at random points with and without snapshots.
 $node->safe_psql('postgres', <<'SQL');
-select f6_register_event_type('Random', '1', 'true');
+select f6_register_event_type('Random', '1', 'true'), f6_register_event_type('Random', '2', 'true');
+select f6_register_upcaster('Random', '1', '2', steps => '[{"op": "default", "path": "/version", "value": 2}]');
 create procedure grow(object text, events int) language plpgsql as $$
 declare
     target uuid;
@@ -129,7 +194,7 @@ begin
             perform f6_append('Random', case kind when 'claim' then array[o(object)] end,
                 case when kind = 'validation' or (kind = 'correction' and random() < 0.3) then 'null'
                     else jsonb_build_object(chr(97 + floor(random() * 4)::int), n, 'deep', jsonb_build_object(chr(97 + floor(random() * 4)::int), n)) end,
-                event_kind => kind, event_reference => case when kind <> 'claim' then array[target] end,
+                event_version => case when random() < 0.5 then '1' else '2' end, event_kind => kind, event_reference => case when kind <> 'claim' then array[target] end,
                 occurred_at => case when random() < 0.7 then null when random() < 0.8 then '2024-01-01'::timestamptz + random() * interval '1 year' else now() + random() * interval '1 s' end);
         exception when check_violation then null;
         end;
