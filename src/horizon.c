@@ -56,8 +56,7 @@ last_given_for_good(void)
 	int64 position;
 
 	f6_sequence_open(&sequence);
-	position = f6_sequence_lock(&sequence, &logged);
-	f6_sequence_unlock(&sequence);
+	position = f6_sequence_last(&sequence, &logged);
 	f6_sequence_close(&sequence);
 	XLogFlush(logged);
 	return position;
@@ -138,14 +137,36 @@ lower_by_markers(int64 position, bool ignore_own)
 }
 
 /*
+ * standby_horizon returns the horizon on a standby.  A marker may be logged a moment after its position was read, and then
+ * comes when the standby knows of later positions already: what the session has been told before is true nonetheless.
+ */
+static int64
+standby_horizon(void)
+{
+	static Oid told_of = InvalidOid;
+	static int64 told;
+	Oid sequence = f6_relation_oid(F6_EVENT_POSITION_SEQUENCE);
+	int64 horizon = lower_by_markers(last_visible(), false);
+
+	if (told_of != sequence)
+		told = 0;
+	told_of = sequence;
+	/* While a dump comes back there is none. */
+	if (horizon > 0)
+		horizon = told = Max(horizon, told);
+	return horizon;
+}
+
+/*
  * f6_horizon_now returns the highest position such that every event at or below it is visible to snapshots taken from now
  * on, or never will exist.  A caller that ignores its own events in flight speaks of its own snapshots only.
  */
 int64
 f6_horizon_now(bool ignore_own)
 {
-	return lower_by_markers(RecoveryInProgress() ? last_visible() : last_given_for_good(),
-							ignore_own);
+	if (RecoveryInProgress())
+		return standby_horizon();
+	return lower_by_markers(last_given_for_good(), ignore_own);
 }
 
 /*
@@ -159,8 +180,7 @@ f6_horizon_covers(int64 position)
 	int64 last;
 
 	f6_sequence_open(&sequence);
-	last = f6_sequence_lock(&sequence, NULL);
-	f6_sequence_unlock(&sequence);
+	last = f6_sequence_last(&sequence, NULL);
 	f6_sequence_close(&sequence);
 	return position <= last && lower_by_markers(position, false) == position;
 }

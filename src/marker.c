@@ -8,8 +8,8 @@
  * it away: not at commit, after which the events are visible; not at a rollback, also to a savepoint; not after a crash.
  * That of a prepared transaction stays.  The log carries markers to standbys before it carries what they announce.
  *
- * A marker is written and logged while nobody gets a position and nobody reads the page.  So whoever has not seen it has
- * looked at the positions before, here or on a standby, and has told nobody that the log is complete beyond it.
+ * A marker is written while nobody reads its page, and its position is read then.  So whoever has not seen it has looked at the
+ * positions before, and has told nobody that the log is complete beyond it.
  */
 #include "postgres.h"
 
@@ -97,7 +97,7 @@ free_line(Page page)
  * log_marker writes a marker to WAL, as what changes on a locked page.
  *
  * The record is one of the server's generic ones, whose form is: from where on, how many bytes, and these.  The server's own
- * functions for them copy and compare the whole page, which takes several times as long, while nobody gets a position.
+ * functions for them copy and compare the whole page, which takes several times as long.
  */
 static XLogRecPtr
 log_marker(Buffer buffer, const f6_marker *place)
@@ -121,15 +121,13 @@ put_marker(Relation relation, Buffer buffer, OffsetNumber line, f6_marker *marke
 	f6_marker *place = marker_at(page, line);
 
 	if (sequence != NULL)
-		marker->position = f6_sequence_lock(sequence, NULL);
+		marker->position = f6_sequence_last(sequence, NULL);
 	START_CRIT_SECTION();
 	memcpy(place, marker, MARKER_SIZE);
 	MarkBufferDirty(buffer);
 	if (RelationNeedsWAL(relation))
 		PageSetLSN(page, log_marker(buffer, place));
 	END_CRIT_SECTION();
-	if (sequence != NULL)
-		f6_sequence_unlock(sequence);
 }
 
 /* write_on_page writes a marker on a page, and tells whether that had room for it. */

@@ -23,30 +23,23 @@ f6_sequence_open(f6_sequence *sequence)
 	sequence->buffer = ReadBuffer(sequence->relation, 0);
 }
 
-/*
- * f6_sequence_lock returns the last position that was given out, 0 if none, and which part of WAL says so.  Nobody gets
- * another before f6_sequence_unlock.
- */
+/* f6_sequence_last returns the last position that was given out, 0 if none, and which part of WAL says so. */
 int64
-f6_sequence_lock(f6_sequence *sequence, XLogRecPtr *logged)
+f6_sequence_last(f6_sequence *sequence, XLogRecPtr *logged)
 {
 	Page page = BufferGetPage(sequence->buffer);
 	HeapTupleData tuple;
 	Form_pg_sequence_data state;
+	int64 position;
 
 	LockBuffer(sequence->buffer, BUFFER_LOCK_SHARE);
 	tuple.t_data = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
 	state = (Form_pg_sequence_data) GETSTRUCT(&tuple);
+	position = state->is_called ? state->last_value : state->last_value - 1;
 	if (logged != NULL)
 		*logged = BufferGetLSNAtomic(sequence->buffer);
-	return state->is_called ? state->last_value : state->last_value - 1;
-}
-
-/* f6_sequence_unlock lets others have positions again. */
-void
-f6_sequence_unlock(f6_sequence *sequence)
-{
 	LockBuffer(sequence->buffer, BUFFER_LOCK_UNLOCK);
+	return position;
 }
 
 /* f6_sequence_close lets go of the sequence. */

@@ -16,8 +16,7 @@ typedef struct f6_sequence
 } f6_sequence;
 
 extern void f6_sequence_open(f6_sequence *sequence);
-extern int64 f6_sequence_lock(f6_sequence *sequence, XLogRecPtr *logged);
-extern void f6_sequence_unlock(f6_sequence *sequence);
+extern int64 f6_sequence_last(f6_sequence *sequence, XLogRecPtr *logged);
 extern void f6_sequence_close(f6_sequence *sequence);
 
 #endif /* F6_SEQUENCE_H */
