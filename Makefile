@@ -49,7 +49,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 .DEFAULT_GOAL := all
-.PHONY: deps test test-stress bench bench-growth fuzz demo demo-stop format help
+.PHONY: deps test test-stress bench bench-growth fuzz demo demo-stop picture format help
 
 ifneq (,$(PGXS))
 
@@ -154,6 +154,10 @@ demo:
 demo-stop:
 	@PG_CONFIG='$(PG_CONFIG)' docs/demo/run stop
 
+picture:
+	$(build_and_install)
+	@PG_CONFIG='$(PG_CONFIG)' docs/picture/run
+
 format:
 	clang-format -i src/*.[ch]
 
@@ -171,5 +175,6 @@ help:
 	@echo '                   libFuzzer for FUZZ_SECONDS (60), then random schemas against ajv'
 	@echo 'make demo          deps, build, install, and a scripted session on a private server'
 	@echo 'make demo-stop     stop and remove the server of the demo'
+	@echo 'make picture       deps, build, install, and draw docs/time.svg from the examples of docs/time.md'
 	@echo 'make format        clang-format the C files in place'
 	@echo 'make clean         remove what was built'
