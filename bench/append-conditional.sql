@@ -1,2 +1,2 @@
 -- One event about an object that must be new, by the function.
-select * from f6_append('Residence', array[gen_random_uuid()], :data::jsonb, after => 0);
+select f6_append('Residence', array[gen_random_uuid()], :data::jsonb, after => 0);

@@ -1,3 +1,3 @@
 -- One event by the function.
 \set n random(1, 100000)
-select * from f6_append('Residence', array[lpad(to_hex(:n::integer), 32, '0')::uuid], :data::jsonb);
+select f6_append('Residence', array[lpad(to_hex(:n::integer), 32, '0')::uuid], :data::jsonb);
