@@ -9,6 +9,7 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -18,6 +19,9 @@
 #include "event.h"
 #include "event_scan.h"
 #include "uuid.h"
+
+/* So much a scan takes, for a condition on an object or two. */
+#define SCAN_MEMORY ((Size) 128 * 1024)
 
 /* f6_condition_read reads the parameters after and unless of an append. */
 void
@@ -49,21 +53,40 @@ refuse_append(Relation event, const f6_condition *condition, const f6_event_row 
 			 errhint("Read the events again, decide again, and append with their position.")));
 }
 
+/*
+ * scan_memory returns an empty memory context for a scan.  It keeps its memory from one condition to the next: a scan of an index
+ * takes tens of kilobytes, which the C library would have to get from the system and give back each time.
+ */
+static MemoryContext
+scan_memory(void)
+{
+	static MemoryContext memory = NULL;
+
+	if (memory == NULL)
+		memory = GenerationContextCreate(TopMemoryContext, "f6 condition", 0, SCAN_MEMORY,
+										 8 * SCAN_MEMORY);
+	MemoryContextReset(memory);
+	return memory;
+}
+
 /* find_first finds the first event after a position that matches some items and stands before a limit. */
 static bool
 find_first(Relation event, const f6_query *items, int64 after, int64 *limit, f6_event_row *found)
 {
+	MemoryContext caller = MemoryContextSwitchTo(scan_memory());
 	f6_event_scan *scan = f6_event_scan_begin(items, after, SnapshotSelf, RowExclusiveLock);
 	bool is_found = false;
 	int64 position;
 
 	while (!is_found && f6_event_scan_next(scan, &position) && position < *limit)
 	{
+		MemoryContextSwitchTo(caller);
 		is_found = f6_event_find_at(event, position, SnapshotSelf, found);
 		if (is_found)
 			*limit = position;
 	}
 	f6_event_scan_end(scan);
+	MemoryContextSwitchTo(caller);
 	return is_found;
 }
 
