@@ -62,7 +62,7 @@ is(answer("select kept('off')"), 1, 'what takes time is');
 answer("select note('no', '1') from generate_series(1, 100)");
 answer("begin read only; select f6_state_asof(o('no')); commit");
 answer("begin isolation level serializable; select f6_state_asof(o('no')); commit");
-$node->wait_for_catchup($standby);
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 is(answer("select f6_state_asof(o('no'))", $standby), '1', 'a standby answers');
 answer("select note('no', '2'); begin; select note('no', '3'); select f6_state_asof(o('no')); commit");
 is(answer("select kept('no')"), 0, 'not in a transaction that is read only, serializable, or has appended itself, nor on a standby');
@@ -74,7 +74,7 @@ $locker->finish;
 is(answer("select kept('no')"), 0, 'for it');
 answer("select f6_state_asof(o('no'))");
 is(answer("select kept('no')"), 1, 'the next one keeps it');
-$node->wait_for_catchup($standby);
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 is(answer("select f6_state_asof(o('no'))", $standby), '3', 'on a standby as well');
 
 # Nobody waits for the owner either, nor fails by what the owner has added.
