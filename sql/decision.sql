@@ -396,6 +396,10 @@ begin
         raise exception 'event_id must not be NULL'
             using errcode = 'null_value_not_allowed', hint = 'Give the id of the event to retract.';
     end if;
+    if is_all is null or chosen is null then
+        raise exception 'cascade must not be NULL'
+            using errcode = 'null_value_not_allowed', hint = 'It is ''none'', ''all'', or an array of ids.';
+    end if;
     if dry_run is null then
         raise exception 'dry_run must not be NULL'
             using errcode = 'null_value_not_allowed', hint = 'Give true to see what would change, false to change it.';
@@ -434,10 +438,6 @@ create function @extschema@.f6_retract(
     language plpgsql
 as $body$
 begin
-    if cascade is null then
-        raise exception 'cascade must not be NULL'
-            using errcode = 'null_value_not_allowed', hint = 'It is ''none'', ''all'', or an array of ids.';
-    end if;
     if not cascade operator(pg_catalog.=) any (array['none', 'all']) then
         raise exception 'cascade must be ''none'' or ''all'', or an array of ids'
             using errcode = 'invalid_parameter_value', detail = pg_catalog.format('It is "%s".', cascade),
@@ -463,10 +463,6 @@ create function @extschema@.f6_retract(
     language plpgsql
 as $body$
 begin
-    if cascade is null then
-        raise exception 'cascade must not be NULL'
-            using errcode = 'null_value_not_allowed', hint = 'It is ''none'', ''all'', or an array of ids.';
-    end if;
     return query
         select r.* from f6.retract(event_id, reason, false, cascade, event_source_id, event_source_type, dry_run) as r;
 end

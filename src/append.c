@@ -2,9 +2,9 @@
  * append.c
  *		f6_append: the convenient door to the log.
  *
- * It makes rows of what it is given and inserts them by one statement, as the caller; the triggers of f6.event do the
- * rest.  Ids are given here, so that each event can be told from the others when the statement has left out those that
- * the log already holds.
+ * It makes rows of what it is given.  Where only f6's own triggers stand on the tables, it completes, checks and writes them
+ * itself.  Else it inserts them by one statement, as the caller, and the triggers do the rest; ids are given before, so
+ * that each event can be told from the others when the statement has left out those that the log already holds.
  */
 #include "postgres.h"
 

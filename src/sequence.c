@@ -14,7 +14,7 @@
 #include "relation.h"
 #include "sequence.h"
 
-/* f6_sequence_open readies the sequence for being looked at; no lock that others could wait for is held meanwhile. */
+/* f6_sequence_open readies the sequence, so that looking at it takes a lock on its page, and nothing that might wait. */
 void
 f6_sequence_open(f6_sequence *sequence)
 {
