@@ -3,6 +3,10 @@
 create type f6.appended as (id uuid, "position" bigint, created_at timestamptz);
 comment on type f6.appended is 'what an append returns for each event';
 
+-- A relation without rows or storage: nothing reads, writes or vacuums it, so nothing but f6 locks it.
+create type f6.append_lock as ();
+comment on type f6.append_lock is 'what pg_locks shows as the relation that every append locks, and a condition more strongly';
+
 create function @extschema@.f6_append(
     event_type text,
     object_ids uuid[],

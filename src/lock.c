@@ -5,12 +5,13 @@
  * An append shares the log, its types and its objects.  A condition excludes what it asks about: an object, a type, or the
  * log.  So two transactions only wait for each other when the condition of one can see the events of the other.
  *
- * The server's lock table is small.  A transaction that would need too many locks takes the bulk lock in place of its types
- * and objects, which every condition shares in a mode of its own: appends in bulk don't wait for each other.  A condition that
- * asks about too much excludes the log.
+ * The server's lock table is small.  A transaction that would need too many locks shares the log in a mode that excludes
+ * conditions, in place of its types and objects: appends in bulk don't wait for each other.  A condition that asks about too
+ * much excludes the log.
  *
- * They are advisory locks of the transaction, under tags that SQL's functions for advisory locks cannot name: pg_locks
- * shows them with an objsubid of F6_LOCK_CLASS and more.
+ * The log's lock is one on a relation that nothing else locks: everybody takes it, and the server keeps the weak modes of
+ * relations with each process, out of the table that all share.  The others are advisory locks of the transaction, under tags
+ * that SQL's functions for advisory locks cannot name: pg_locks shows them with an objsubid of F6_LOCK_CLASS and more.
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@
 #include "f6.h"
 #include "guc.h"
 #include "lock.h"
+#include "relation.h"
 
 /* SQL's advisory locks have 1 or 2 there; pg_locks shows 16 bits with their sign. */
 #define F6_LOCK_CLASS 0x4600
@@ -31,18 +33,25 @@
 typedef enum lock_kind
 {
 	LOCK_LOG,
-	LOCK_BULK,
 	LOCK_TYPE,
 	LOCK_OBJECT,
 	LOCK_ID,
 	LOCK_SNAPSHOTS
 } lock_kind;
 
+/* What a lock is for, as bits. */
+typedef enum lock_use
+{
+	FOR_APPEND = 1,
+	FOR_BULK = 2,  /* of the log: it stands for the types and objects of appends */
+	FOR_QUERY = 4, /* for a condition */
+	FOR_ALL = 8	   /* of the log: for a condition about every event */
+} lock_use;
+
 struct f6_lock
 {
 	lock_kind kind;
-	bool append; /* for an append? */
-	bool query;	 /* for a condition? */
+	int uses;
 	uint64 key;
 };
 
@@ -68,7 +77,7 @@ f6_locks_begin(f6_locks *locks)
 
 /* want adds a lock to a collection. */
 static void
-want(f6_locks *locks, lock_kind kind, uint64 key, bool append, bool query)
+want(f6_locks *locks, lock_kind kind, uint64 key, lock_use use)
 {
 	f6_lock *lock;
 
@@ -79,8 +88,7 @@ want(f6_locks *locks, lock_kind kind, uint64 key, bool append, bool query)
 	}
 	lock = &locks->locks[locks->count++];
 	lock->kind = kind;
-	lock->append = append;
-	lock->query = query;
+	lock->uses = use;
 	lock->key = key;
 }
 
@@ -102,56 +110,56 @@ uuid_key(const pg_uuid_t *uuid)
 void
 f6_locks_append(f6_locks *locks)
 {
-	want(locks, LOCK_LOG, 0, true, false);
+	want(locks, LOCK_LOG, 0, FOR_APPEND);
 }
 
 /* f6_locks_append_type adds what an append of an event of a type needs. */
 void
 f6_locks_append_type(f6_locks *locks, const char *event_type, int length)
 {
-	want(locks, LOCK_TYPE, text_key(event_type, length), true, false);
+	want(locks, LOCK_TYPE, text_key(event_type, length), FOR_APPEND);
 }
 
 /* f6_locks_append_object adds what an append of an event that names an object needs. */
 void
 f6_locks_append_object(f6_locks *locks, const pg_uuid_t *object)
 {
-	want(locks, LOCK_OBJECT, uuid_key(object), true, false);
+	want(locks, LOCK_OBJECT, uuid_key(object), FOR_APPEND);
 }
 
 /* f6_locks_append_id adds what an append under a given id needs, so that its repetition waits for its end. */
 void
 f6_locks_append_id(f6_locks *locks, const pg_uuid_t *id)
 {
-	want(locks, LOCK_ID, uuid_key(id), true, false);
+	want(locks, LOCK_ID, uuid_key(id), FOR_APPEND);
 }
 
 /* f6_locks_query adds what every condition needs. */
 void
 f6_locks_query(f6_locks *locks)
 {
-	want(locks, LOCK_BULK, 0, false, true);
+	want(locks, LOCK_LOG, 0, FOR_QUERY);
 }
 
 /* f6_locks_query_all adds what a condition about every event needs. */
 void
 f6_locks_query_all(f6_locks *locks)
 {
-	want(locks, LOCK_LOG, 0, false, true);
+	want(locks, LOCK_LOG, 0, FOR_ALL);
 }
 
 /* f6_locks_query_type adds what a condition about the events of a type needs. */
 void
 f6_locks_query_type(f6_locks *locks, const char *event_type, int length)
 {
-	want(locks, LOCK_TYPE, text_key(event_type, length), false, true);
+	want(locks, LOCK_TYPE, text_key(event_type, length), FOR_QUERY);
 }
 
 /* f6_locks_query_object adds what a condition about the events that name an object needs. */
 void
 f6_locks_query_object(f6_locks *locks, const pg_uuid_t *object)
 {
-	want(locks, LOCK_OBJECT, uuid_key(object), false, true);
+	want(locks, LOCK_OBJECT, uuid_key(object), FOR_QUERY);
 }
 
 /* compare_locks orders locks by what they lock, for qsort. */
@@ -181,10 +189,7 @@ sort_locks(f6_locks *locks)
 		f6_lock *last = kept > 0 ? &locks->locks[kept - 1] : NULL;
 
 		if (last != NULL && compare_locks(last, lock) == 0)
-		{
-			last->append = last->append || lock->append;
-			last->query = last->query || lock->query;
-		}
+			last->uses |= lock->uses;
 		else
 			locks->locks[kept++] = *lock;
 	}
@@ -197,20 +202,32 @@ lock_tag(lock_kind kind, uint64 key)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key,
-						 F6_LOCK_CLASS + kind);
+	if (kind == LOCK_LOG)
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, f6_relation_oid(F6_APPEND_LOCK));
+	else
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key,
+							 F6_LOCK_CLASS + kind);
 	return tag;
+}
+
+/* log_mode returns the mode in which the log is locked: the weak ones conflict with the strong ones that exclude them only. */
+static LOCKMODE
+log_mode(int uses)
+{
+	if (uses & FOR_ALL)
+		return ExclusiveLock;
+	if (uses & FOR_BULK)
+		return uses & FOR_QUERY ? ShareRowExclusiveLock : ShareLock;
+	return uses & FOR_QUERY ? RowExclusiveLock : RowShareLock;
 }
 
 /* lock_mode returns the mode in which a lock is taken. */
 static LOCKMODE
 lock_mode(const f6_lock *lock)
 {
-	if (lock->kind == LOCK_ID)
-		return ExclusiveLock;
-	if (lock->kind == LOCK_BULK && lock->append)
-		return lock->query ? ShareRowExclusiveLock : RowExclusiveLock;
-	return lock->query && lock->kind != LOCK_BULK ? ExclusiveLock : ShareLock;
+	if (lock->kind == LOCK_LOG)
+		return log_mode(lock->uses);
+	return lock->kind == LOCK_ID || lock->uses & FOR_QUERY ? ExclusiveLock : ShareLock;
 }
 
 /* is_countable tells whether there may be many of a kind of lock. */
@@ -227,18 +244,23 @@ count_lock(lock_count *count, const f6_lock *lock)
 	if (!is_countable(lock))
 		return;
 	count->all++;
-	count->of_conditions += lock->query;
+	count->of_conditions += (lock->uses & FOR_QUERY) != 0;
+}
+
+/* has_taken_locks tells whether the current transaction has taken any before. */
+static bool
+has_taken_locks(void)
+{
+	return FullTransactionIdEquals(counted_in, GetTopFullTransactionId());
 }
 
 /* taken_before returns how many locks the current transaction has taken before. */
 static const lock_count *
 taken_before(void)
 {
-	FullTransactionId current = GetTopFullTransactionId();
-
-	if (!FullTransactionIdEquals(counted_in, current))
+	if (!has_taken_locks())
 	{
-		counted_in = current;
+		counted_in = GetTopFullTransactionId();
 		memset(&counted, 0, sizeof(counted));
 	}
 	return &counted;
@@ -252,20 +274,26 @@ drop_countable(f6_locks *locks, bool conditions)
 
 	for (int i = 0; i < locks->count; i++)
 	{
-		if (!is_countable(&locks->locks[i]) || (locks->locks[i].query && !conditions))
+		if (!is_countable(&locks->locks[i]) || (locks->locks[i].uses & FOR_QUERY && !conditions))
 			locks->locks[kept++] = locks->locks[i];
 	}
 	locks->count = kept;
 }
 
-/* mode_to_take returns the mode in which a lock is taken where the transaction may have taken it in the strongest before. */
+/* mode_to_take returns the mode in which a lock is taken: one that the transaction has, if that stands for the one needed. */
 static LOCKMODE
-mode_to_take(const f6_lock *lock)
+mode_to_take(const f6_lock *lock, bool has_some)
 {
-	LOCKTAG tag = lock_tag(lock->kind, lock->key);
-	LOCKMODE strongest = lock->kind == LOCK_BULK ? ShareRowExclusiveLock : ExclusiveLock;
+	LOCKTAG tag;
 
-	return f6_lock_is_held(&tag, strongest) ? strongest : lock_mode(lock);
+	if (!has_some)
+		return lock_mode(lock);
+	tag = lock_tag(lock->kind, lock->key);
+	if (f6_lock_is_held(&tag, ExclusiveLock))
+		return ExclusiveLock;
+	if (lock->kind == LOCK_LOG && f6_lock_is_held(&tag, ShareRowExclusiveLock))
+		return ShareRowExclusiveLock;
+	return lock_mode(lock);
 }
 
 /* is_held tells whether the transaction has taken a lock before. */
@@ -274,7 +302,7 @@ is_held(const f6_lock *lock)
 {
 	LOCKTAG tag = lock_tag(lock->kind, lock->key);
 
-	return f6_lock_is_held(&tag, mode_to_take(lock));
+	return f6_lock_is_held(&tag, mode_to_take(lock, true));
 }
 
 /* count_locks returns how many locks the transaction would have with those of a collection. */
@@ -297,51 +325,51 @@ count_locks(const f6_locks *locks, int threshold)
 	return count;
 }
 
-/* has_bulk_lock tells whether the transaction appends in bulk already. */
+/* is_in_bulk tells whether the transaction appends in bulk already. */
 static bool
-has_bulk_lock(void)
+is_in_bulk(void)
 {
-	LOCKTAG tag = lock_tag(LOCK_BULK, 0);
+	LOCKTAG tag = lock_tag(LOCK_LOG, 0);
 
-	return f6_lock_is_held(&tag, RowExclusiveLock) || f6_lock_is_held(&tag, ShareRowExclusiveLock);
+	return f6_lock_is_held(&tag, ShareLock) || f6_lock_is_held(&tag, ShareRowExclusiveLock);
 }
 
-/* limit_locks puts the bulk lock, and the log's, in the place of more locks than the threshold allows. */
+/* limit_locks puts a stronger lock of the log in the place of more locks than the threshold allows. */
 static void
-limit_locks(f6_locks *locks)
+limit_locks(f6_locks *locks, bool has_some)
 {
 	int threshold = f6_bulk_threshold_setting >= 0 ? f6_bulk_threshold_setting : max_locks_per_xact;
 	lock_count count = count_locks(locks, threshold);
+	bool in_bulk = has_some && is_in_bulk();
 
-	if (has_bulk_lock())
-		drop_countable(locks, false);
-	else if (count.all > threshold)
-	{
-		want(locks, LOCK_BULK, 0, true, false);
-		drop_countable(locks, false);
-	}
 	if (count.of_conditions > threshold)
-	{
-		want(locks, LOCK_LOG, 0, false, true);
-		drop_countable(locks, true);
-	}
+		want(locks, LOCK_LOG, 0, FOR_ALL);
+	else if (count.all > threshold && !in_bulk)
+		want(locks, LOCK_LOG, 0, FOR_BULK);
 	sort_locks(locks);
+	if (mode_to_take(&locks->locks[0], has_some) == ExclusiveLock)
+		drop_countable(locks, true);
+	else if (in_bulk || locks->locks[0].uses & FOR_BULK)
+		drop_countable(locks, false);
 }
 
-/* f6_locks_take takes all the locks of a collection, for the rest of the transaction; one that it has is not waited for. */
+/*
+ * f6_locks_take takes all the locks of a collection, the log's among them, for the rest of the transaction; one that it has is
+ * not waited for.
+ */
 void
 f6_locks_take(f6_locks *locks)
 {
-	bool has_before = taken_before()->all > 0;
+	bool has_some = has_taken_locks();
 
 	sort_locks(locks);
-	limit_locks(locks);
+	limit_locks(locks, has_some);
 	for (int i = 0; i < locks->count; i++)
 	{
 		const f6_lock *lock = &locks->locks[i];
 		LOCKTAG tag = lock_tag(lock->kind, lock->key);
 
-		if (LockAcquire(&tag, has_before ? mode_to_take(lock) : lock_mode(lock), false, false) !=
+		if (LockAcquire(&tag, mode_to_take(lock, has_some), false, false) !=
 			LOCKACQUIRE_ALREADY_HELD)
 			count_lock(&counted, lock);
 	}

@@ -26,6 +26,7 @@
 #define F6_DEPRECATION_INDEX	   "event_type_deprecation_pkey"
 #define F6_UPCASTER				   "upcaster"
 #define F6_UPCASTER_INDEX		   "upcaster_pkey"
+#define F6_APPEND_LOCK			   "append_lock"
 #define F6_MARKER				   "marker"
 #define F6_SNAPSHOT				   "snapshot"
 #define F6_SNAPSHOT_INDEX		   "snapshot_object_id_legal_fold_position_idx"

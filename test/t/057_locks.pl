@@ -22,7 +22,8 @@ create function o(n bigint) returns uuid language sql immutable as $$ select f6_
 create function batch(first bigint, size int) returns jsonb language sql as
     $$ select jsonb_agg(jsonb_build_object('event_type', 'Note', 'object_ids', array[o(first + n)], 'event_data', n)) from generate_series(1, size) as n $$;
 create view f6_locks as
-    select pid, mode, granted, objsubid - 17920 as kind from pg_locks where locktype = 'advisory' and objsubid >= 17920;
+    select pid, mode, granted, case locktype when 'advisory' then objsubid - 17920 else 0 end as kind, fastpath from pg_locks
+        where locktype = 'advisory' and objsubid >= 17920 or relation = 'f6.append_lock'::regclass;
 SQL
 
 # Returns how a script ends that is run in a session of its own at once with others.
@@ -39,12 +40,12 @@ sub run_all
 }
 
 # One event takes a lock for the log, its type, each of its objects, and its id where that is given.
-is($node->safe_psql('postgres', <<'SQL'), "0|ShareLock|1\n2|ShareLock|1\n3|ShareLock|2\n4|ExclusiveLock|1", 'the locks of an append');
+is($node->safe_psql('postgres', <<'SQL'), "0|RowShareLock|1\n1|ShareLock|1\n2|ShareLock|2\n3|ExclusiveLock|1", 'the locks of an append');
 begin;
 select from f6_append('Note', array[o(-1), o(-2)], '1', id => o(-3));
 select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
 SQL
-is($node->safe_psql('postgres', <<'SQL'), "0|ShareLock|1\n1|ShareLock|1\n2|ShareLock|1\n3|ExclusiveLock|1", 'the locks of an append on a condition, each in its strongest mode');
+is($node->safe_psql('postgres', <<'SQL'), "0|RowExclusiveLock|1\n1|ShareLock|1\n2|ExclusiveLock|1", 'the locks of an append on a condition, each in its strongest mode');
 begin;
 select from f6_append('Note', array[o(-4)], '1', after => 0);
 select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
@@ -52,12 +53,22 @@ SQL
 is($node->safe_psql('postgres', <<'SQL'), '66|t', 'a transaction takes no more than max_locks_per_transaction of them one by one');
 begin;
 insert into f6.event (event_type, object_ids, event_data) select 'Note', array[o(-1000 - n)], '1' from generate_series(1, 500) as n;
-select count(*), bool_or(kind = 1 and mode = 'RowExclusiveLock') from f6_locks where pid = pg_backend_pid();
+select count(*), bool_or(kind = 0 and mode = 'ShareLock') from f6_locks where pid = pg_backend_pid();
 SQL
-is($node->safe_psql('postgres', <<'SQL'), "0|ShareLock|1\n1|RowExclusiveLock|1", 'a batch that is known to be large takes one for all');
+is($node->safe_psql('postgres', <<'SQL'), "0|ShareLock|1", 'a batch that is known to be large takes one for all');
 begin;
 select count(*) from f6_append(batch(-100000, 100)) having count(*) < 100;
 select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+SQL
+is($node->safe_psql('postgres', <<'SQL'), "0|ExclusiveLock|1", 'a condition about every event needs no lock beside the log');
+begin;
+select from f6_append('Note', array[o(-5)], '1', unless => '[{}]', after => f6_horizon(), id => o(-6));
+select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+SQL
+is($node->safe_psql('postgres', <<'SQL'), 't', 'the lock that everybody takes costs nobody a place in the lock table');
+begin;
+select from f6_append('Note', array[o(-7)], '1', after => 0);
+select fastpath from f6_locks where pid = pg_backend_pid() and kind = 0;
 SQL
 is($node->safe_psql('postgres', 'select count(*) from f6_locks'), 0, 'none stays');
 
