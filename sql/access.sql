@@ -1,7 +1,7 @@
 -- Who may do what, and what a dump takes along.
 
 grant select on f6.event, f6.event_object, f6.event_link to f6_reader;
-grant select on f6.schema, f6.event_type, f6.event_type_deprecation, f6.upcaster, f6.zone, f6.in_flight
+grant select on f6.schema, f6.event_type, f6.event_type_deprecation, f6.upcaster, f6.zone, f6.field, f6.in_flight
     to f6_reader, f6_writer, f6_importer, f6_admin;
 
 grant insert (zone_id, id, occurred_at, object_ids, event_type, event_version, event_kind, event_source_id,
@@ -17,6 +17,9 @@ grant usage on sequence f6.event_type_ordinal_seq to f6_admin;
 grant insert (event_type, event_version, reason) on f6.event_type_deprecation to f6_admin;
 grant insert (event_type, from_version, to_version, function, steps, validate) on f6.upcaster to f6_admin;
 grant usage on sequence f6.upcaster_ordinal_seq to f6_admin;
+grant insert, delete on f6.field to f6_admin;
+grant select, delete on f6.kept_field to f6_admin;
+grant select (kept_id), delete on f6.kept_span to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 
@@ -34,6 +37,7 @@ select pg_catalog.pg_extension_config_dump('f6.event_type_ordinal_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event_type_deprecation', '');
 select pg_catalog.pg_extension_config_dump('f6.upcaster', '');
 select pg_catalog.pg_extension_config_dump('f6.upcaster_ordinal_seq', '');
+select pg_catalog.pg_extension_config_dump('f6.field', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');
 select pg_catalog.pg_extension_config_dump('f6.event_position_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event_object', '');

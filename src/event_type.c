@@ -211,6 +211,46 @@ f6_event_type_fingerprint(bool *has_dates)
 	return registry->fingerprint;
 }
 
+/* add_changed adds the types that a table of the registry names after an ordinal, which becomes the last. */
+static List *
+add_changed(List *types, enum registry_table table, int type_column, int ordinal_column,
+			int64 *last)
+{
+	Relation relation = table_open(registry_tables[table], AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	int64 after = *last;
+	HeapTuple row;
+
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		bool isnull;
+		int64 ordinal =
+			DatumGetInt64(heap_getattr(row, ordinal_column, RelationGetDescr(relation), &isnull));
+
+		if (ordinal > after)
+			types = lappend(types, f6_row_text(row, RelationGetDescr(relation), type_column));
+		*last = Max(*last, ordinal);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return types;
+}
+
+/*
+ * f6_event_type_changed returns the types that versions or upcasters were registered for since a moment, which becomes the
+ * present one; a type may come several times.
+ */
+List *
+f6_event_type_changed(f6_registry_moment *moment)
+{
+	List *types;
+
+	ready_registry();
+	types = add_changed(NIL, TYPES, F6_EVENT_TYPE_NAME, F6_EVENT_TYPE_ORDINAL, &moment->last_type);
+	return add_changed(types, UPCASTERS, F6_UPCASTER_TYPE, F6_UPCASTER_ORDINAL,
+					   &moment->last_upcaster);
+}
+
 /*
  * f6_event_type_try_lock locks what is registered against changes, unless somebody is at it, whose change may have become
  * visible without this session having heard of it.

@@ -6,6 +6,7 @@
 #define F6_EVENT_TYPE_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "schema_compile.h"
@@ -23,6 +24,13 @@ typedef struct f6_event_type
 	const f6_program *program; /* the schema, NULL until it is compiled */
 } f6_event_type;
 
+/* A moment in the life of the registry: the last ordinals that there were. */
+typedef struct f6_registry_moment
+{
+	int64 last_type;
+	int64 last_upcaster;
+} f6_registry_moment;
+
 extern void f6_event_type_init(void);
 extern char *f6_event_type_newest(const char *event_type);
 extern char *f6_event_type_readable(const char *event_type);
@@ -32,6 +40,7 @@ extern const f6_chain *f6_event_type_chain(const char *event_type, const char *f
 										   const char *to_version);
 extern uint64 f6_event_type_generation(void);
 extern uint64 f6_event_type_fingerprint(bool *has_dates);
+extern List *f6_event_type_changed(f6_registry_moment *moment);
 extern bool f6_event_type_try_lock(void);
 extern void f6_event_type_unlock(void);
 extern const f6_event_type *f6_event_type_get(const char *event_type, const char *event_version);

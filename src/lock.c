@@ -36,7 +36,8 @@ typedef enum lock_kind
 	LOCK_TYPE,
 	LOCK_OBJECT,
 	LOCK_ID,
-	LOCK_SNAPSHOTS
+	LOCK_SNAPSHOTS,
+	LOCK_FIELD
 } lock_kind;
 
 /* What a lock is for, as bits. */
@@ -382,6 +383,15 @@ f6_lock_try_snapshots(const pg_uuid_t *object)
 	LOCKTAG tag = lock_tag(LOCK_SNAPSHOTS, uuid_key(object));
 
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* f6_lock_field takes the lock on what is kept of a field, for the rest of the transaction; without waiting, if nobody else has it. */
+bool
+f6_lock_field(const char *path, bool legal, bool wait)
+{
+	LOCKTAG tag = lock_tag(LOCK_FIELD, text_key(path, (int) strlen(path)) + legal);
+
+	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* f6_locks_are_held_by_others tells whether a condition might have to wait for these locks now. */

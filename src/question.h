@@ -8,7 +8,11 @@
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
+
+/* later than any time, and earlier than infinity */
+#define F6_LAST_MOMENT (DT_NOEND - 1)
 
 typedef struct f6_question
 {

@@ -96,3 +96,13 @@ f6_span_walk_next(f6_span_walk *walk, f6_span *span)
 	walk->span.state = NULL;
 	return span->state != NULL;
 }
+
+/* f6_span_walk_step gives the next span in the place of the last, whose state it frees; false after the last. */
+bool
+f6_span_walk_step(f6_span_walk *walk, f6_span *span)
+{
+	if (span->state != NULL)
+		pfree(span->state);
+	span->state = NULL;
+	return f6_span_walk_next(walk, span);
+}

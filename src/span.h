@@ -38,5 +38,6 @@ extern void f6_span_walk_begin(f6_span_walk *walk, f6_claim_fold *fold, const f6
 extern void f6_span_walk_from(f6_span_walk *walk, uint64 next, const f6_span *span);
 extern void f6_span_walk_stop(f6_span_walk *walk, TimestampTz end);
 extern bool f6_span_walk_next(f6_span_walk *walk, f6_span *span);
+extern bool f6_span_walk_step(f6_span_walk *walk, f6_span *span);
 
 #endif /* F6_SPAN_H */

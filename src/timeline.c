@@ -23,23 +23,19 @@
 #include "json_patch.h"
 #include "known_claims.h"
 #include "question.h"
+#include "rectangle.h"
 #include "span.h"
+#include "span_change.h"
 
 F6_FUNCTION(f6_history);
 F6_FUNCTION(f6_formal_history);
 F6_FUNCTION(f6_bitemporal);
 F6_FUNCTION(f6_changes);
 
-/* later than any time, and earlier than infinity */
-#define LAST_MOMENT (DT_NOEND - 1)
-
 /* columns of f6.rectangle */
 #define RECTANGLE_KNOWN_FROM 1
 #define RECTANGLE_VALID_FROM 3
 #define RECTANGLE_COLUMNS	 6
-
-/* spans that there is room for at first */
-#define INITIAL_SPANS 64
 
 /* read_question reads what is asked of all times: the object, and the projection, legal and versions from an argument on. */
 static void
@@ -47,8 +43,8 @@ read_question(FunctionCallInfo fcinfo, int projection, f6_question *question)
 {
 	memset(question, 0, sizeof(f6_question));
 	question->object_id = *PG_GETARG_UUID_P(0);
-	question->valid_at = LAST_MOMENT;
-	question->known_at = LAST_MOMENT;
+	question->valid_at = F6_LAST_MOMENT;
+	question->known_at = F6_LAST_MOMENT;
 	question->with_data = true;
 	f6_argument_projection(fcinfo, projection);
 	question->legal = f6_argument_legal(fcinfo, projection + 1);
@@ -147,127 +143,6 @@ f6_formal_history(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The spans of material time before and after claims change, from the first on that may be different. */
-typedef struct comparison
-{
-	f6_span_walk before;
-	f6_span_walk after;
-	uint64 from; /* where they begin to differ: so many claims are the same */
-	uint64 rest; /* so many claims at their ends are the same */
-} comparison;
-
-/* copy_state returns a copy of a state; NULL of none. */
-static Jsonb *
-copy_state(const Jsonb *state)
-{
-	return state == NULL
-			   ? NULL
-			   : memcpy(palloc_extended(VARSIZE(state), MCXT_ALLOC_HUGE), state, VARSIZE(state));
-}
-
-/*
- * compare_spans begins to walk over the spans before and after a change; both begin with the one, if any, in which the
- * change finds them, whose beginning and event the caller knows.  after: the fold of the claims as they were, which
- * becomes that of the claims as they are.
- */
-static void
-compare_spans(comparison *compared, f6_claim_fold *after, const f6_claims *claims,
-			  const f6_claims_change *change, const f6_span *around)
-{
-	f6_claim_fold *before;
-	f6_span span = *around;
-
-	f6_claim_fold_forget(after, change->from);
-	span.state = f6_claim_fold_state(after, claims->claims, change->from);
-	before = f6_claim_fold_begin(claims->types, span.state);
-	f6_span_walk_begin(&compared->before, before, change->before, change->before_count);
-	f6_span_walk_from(&compared->before, 0, &span);
-	f6_span_walk_begin(&compared->after, after, claims->claims, claims->count);
-	span.state = copy_state(span.state);
-	f6_span_walk_from(&compared->after, change->from, &span);
-	compared->from = change->from;
-	compared->rest = change->rest;
-}
-
-/* is_equal tells whether two states are the same to the byte, so that numbers have the same digits too. */
-static bool
-is_equal(const Jsonb *a, const Jsonb *b)
-{
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
-}
-
-/* is_over tells whether, from the spans on that are being walked through, the states before and after are the same. */
-static bool
-is_over(const comparison *compared)
-{
-	uint64 before = compared->before.count - compared->before.next;
-	uint64 after = compared->after.count - compared->after.next;
-
-	return before == after && before > 0 && before <= compared->rest &&
-		   is_equal(compared->before.span.state, compared->after.span.state);
-}
-
-/* compare_spans_end ends it. */
-static void
-compare_spans_end(comparison *compared)
-{
-	f6_claim_fold_end(compared->before.fold);
-}
-
-/* A span that is in the timeline at present. */
-typedef struct open_span
-{
-	TimestampTz known_from;
-	TimestampTz valid_from;
-	pg_uuid_t event_id; /* of the claim that began it as known first */
-	pg_uuid_t now_id;	/* of the claim that begins it as known now */
-} open_span;
-
-typedef struct open_spans
-{
-	uint64 count;
-	uint64 room;
-	open_span *spans;
-} open_spans;
-
-/* Rectangles under way. */
-typedef struct rectangles
-{
-	f6_known_claims *known;
-	f6_claim_fold *fold; /* of the claims that count at present */
-	open_spans open;	 /* the timeline at present */
-	open_spans opened;	 /* what comes to stand at its end after a change */
-	Tuplesortstate *sort;
-	TupleTableSlot *slot;
-} rectangles;
-
-/* open_spans_begin begins with no spans. */
-static void
-open_spans_begin(open_spans *open)
-{
-	open->count = 0;
-	open->room = INITIAL_SPANS;
-	open->spans = palloc(open->room * sizeof(open_span));
-}
-
-/* open_spans_reserve makes room for so many spans. */
-static void
-open_spans_reserve(open_spans *open, uint64 count)
-{
-	if (count <= open->room)
-		return;
-	open->room = Max(count, 2 * open->room);
-	open->spans = repalloc_huge(open->spans, open->room * sizeof(open_span));
-}
-
-/* open_spans_add adds a span. */
-static void
-open_spans_add(open_spans *open, const open_span *span)
-{
-	open_spans_reserve(open, open->count + 1);
-	open->spans[open->count++] = *span;
-}
-
 /* sort_begin begins to sort rectangles by their beginnings, along formal time and then along material time. */
 static Tuplesortstate *
 sort_begin(TupleDesc descriptor)
@@ -282,208 +157,48 @@ sort_begin(TupleDesc descriptor)
 								nulls_first, work_mem, NULL, TUPLESORT_NONE);
 }
 
-/* close_span adds the rectangle that a span of the timeline makes with the formal time in which it stood there. */
+/* Rectangles being sorted. */
+typedef struct sorting
+{
+	Tuplesortstate *sort;
+	TupleTableSlot *slot;
+} sorting;
+
+/* sort_rectangle adds a rectangle to those that are sorted. */
 static void
-close_span(rectangles *rectangles, const open_span *open, TimestampTz known_to, const f6_span *span)
+sort_rectangle(void *state, const f6_rectangle *rectangle)
 {
-	TupleTableSlot *slot = rectangles->slot;
-	Datum values[RECTANGLE_COLUMNS] = {
-		TimestampTzGetDatum(open->known_from), TimestampTzGetDatum(known_to),
-		TimestampTzGetDatum(open->valid_from), TimestampTzGetDatum(span->to),
-		JsonbPGetDatum(span->state),		   UUIDPGetDatum(&open->event_id)
-	};
+	const sorting *sorting = state;
+	const f6_span *span = &rectangle->span;
+	Datum values[RECTANGLE_COLUMNS] = { TimestampTzGetDatum(rectangle->known_from),
+										TimestampTzGetDatum(rectangle->known_to),
+										TimestampTzGetDatum(span->from),
+										TimestampTzGetDatum(span->to),
+										JsonbPGetDatum(span->state),
+										UUIDPGetDatum(&span->event_id) };
 
-	ExecClearTuple(slot);
-	memcpy(slot->tts_values, values, sizeof(values));
-	memset(slot->tts_isnull, false, RECTANGLE_COLUMNS * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
-	tuplesort_puttupleslot(rectangles->sort, slot);
-	ExecClearTuple(slot);
+	ExecClearTuple(sorting->slot);
+	memcpy(sorting->slot->tts_values, values, sizeof(values));
+	memset(sorting->slot->tts_isnull, false, RECTANGLE_COLUMNS * sizeof(bool));
+	ExecStoreVirtualTuple(sorting->slot);
+	tuplesort_puttupleslot(sorting->sort, sorting->slot);
+	ExecClearTuple(sorting->slot);
 }
 
-/* open_at returns a span of the timeline, which must begin where it did when it came to stand there. */
-static const open_span *
-open_at(const open_spans *open, uint64 number, const f6_span *span)
-{
-	if (number >= open->count || open->spans[number].valid_from != span->from)
-		ereport(ERROR,
-				(errcode(F6_ERR_BAD_FUNCTION),
-				 errmsg("the same events did not make the same state twice"),
-				 errhint("An upcaster's function must depend on nothing but its argument.")));
-	return &open->spans[number];
-}
-
-/* is_same_span tells whether two spans are the same. */
-static bool
-is_same_span(const f6_span *a, const f6_span *b)
-{
-	return a->from == b->from && a->to == b->to && f6_same_state(a->state, b->state);
-}
-
-/* span_around returns the number of the span of the timeline in which a change finds it, 0 where there is none. */
-static uint64
-span_around(const open_spans *open, TimestampTz material_time, f6_span *around)
-{
-	uint64 low = 0;
-	uint64 high = open->count;
-
-	memset(around, 0, sizeof(f6_span));
-	while (low < high)
-	{
-		uint64 middle = low + (high - low) / 2;
-
-		if (open->spans[middle].valid_from < material_time)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0)
-		return 0;
-	around->from = open->spans[low - 1].valid_from;
-	around->event_id = open->spans[low - 1].now_id;
-	return low - 1;
-}
-
-/* next_span goes to the next span of a walk, and frees the state of the last. */
-static bool
-next_span(f6_span_walk *walk, f6_span *span)
-{
-	if (span->state != NULL)
-		pfree(span->state);
-	span->state = NULL;
-	return f6_span_walk_next(walk, span);
-}
-
-/* go_on lets a span of the timeline stand there after a change. */
+/* put_rectangles adds the rectangles that were sorted to the result. */
 static void
-go_on(rectangles *rectangles, const open_span *open, const f6_span *after)
-{
-	open_span going_on = *open;
-
-	going_on.now_id = after->event_id;
-	open_spans_add(&rectangles->opened, &going_on);
-}
-
-/* open_span_after lets a span come to stand in the timeline. */
-static void
-open_span_after(rectangles *rectangles, const f6_span *after, TimestampTz known_at)
-{
-	open_span opened = { known_at, after->from, after->event_id, after->event_id };
-
-	open_spans_add(&rectangles->opened, &opened);
-}
-
-/*
- * stop_comparing stops where all that follows is as it was.  number: of the span being walked through before the change,
- * which so ends where the next one begins.
- */
-static void
-stop_comparing(rectangles *rectangles, comparison *compared, uint64 number)
-{
-	const open_spans *open = &rectangles->open;
-	TimestampTz end = number + 1 < open->count ? open->spans[number + 1].valid_from : DT_NOEND;
-
-	f6_claim_fold_recall(rectangles->fold, compared->from + compared->before.next,
-						 compared->after.next);
-	f6_span_walk_stop(&compared->before, end);
-	f6_span_walk_stop(&compared->after, end);
-}
-
-/*
- * merge_spans closes the spans that a change ends and opens those that it begins; number: of the first span.  It returns
- * the number of the first span that is as it was, like all that follow.
- */
-static uint64
-merge_spans(rectangles *rectangles, comparison *compared, uint64 number, TimestampTz known_at)
-{
-	f6_span before = { 0 };
-	f6_span after = { 0 };
-	bool has_before = next_span(&compared->before, &before);
-	bool has_after = next_span(&compared->after, &after);
-
-	while (has_before || has_after)
-	{
-		bool goes_on = has_before && has_after && is_same_span(&before, &after);
-		bool ends = has_before && !goes_on && (!has_after || before.from <= after.from);
-
-		CHECK_FOR_INTERRUPTS();
-		if (goes_on)
-			go_on(rectangles, open_at(&rectangles->open, number, &before), &after);
-		else if (ends)
-			close_span(rectangles, open_at(&rectangles->open, number, &before), known_at, &before);
-		else
-			open_span_after(rectangles, &after, known_at);
-		if (is_over(compared))
-			stop_comparing(rectangles, compared, number + (has_before ? 1 : 0));
-		if (goes_on || ends)
-		{
-			has_before = next_span(&compared->before, &before);
-			number++;
-		}
-		if (!ends)
-			has_after = next_span(&compared->after, &after);
-	}
-	return number;
-}
-
-/* replace_spans replaces the spans of the timeline from one number up to, not including, another by those opened. */
-static void
-replace_spans(rectangles *rectangles, uint64 from, uint64 to)
-{
-	const open_spans *opened = &rectangles->opened;
-	open_spans *open = &rectangles->open;
-	uint64 rest = open->count - to;
-
-	open_spans_reserve(open, from + opened->count + rest);
-	memmove(&open->spans[from + opened->count], &open->spans[to], rest * sizeof(open_span));
-	memcpy(&open->spans[from], opened->spans, opened->count * sizeof(open_span));
-	open->count = from + opened->count + rest;
-}
-
-/* change_timeline takes in what became known at a formal time. */
-static void
-change_timeline(rectangles *rectangles, const f6_claims_change *change, TimestampTz known_at)
-{
-	comparison compared;
-	f6_span around;
-	uint64 from = span_around(&rectangles->open, change->material_time, &around);
-	uint64 to;
-
-	compare_spans(&compared, rectangles->fold, f6_known_claims_now(rectangles->known), change,
-				  &around);
-	rectangles->opened.count = 0;
-	to = merge_spans(rectangles, &compared, from, known_at);
-	compare_spans_end(&compared);
-	replace_spans(rectangles, from, to);
-}
-
-/* close_timeline closes the spans that still stand. */
-static void
-close_timeline(rectangles *rectangles)
-{
-	const f6_claims *claims = f6_known_claims_now(rectangles->known);
-	f6_span_walk walk;
-	f6_span span = { 0 };
-
-	f6_span_walk_begin(&walk, rectangles->fold, claims->claims, claims->count);
-	for (uint64 number = 0; next_span(&walk, &span); number++)
-		close_span(rectangles, open_at(&rectangles->open, number, &span), DT_NOEND, &span);
-}
-
-/* put_rectangles adds the rectangles to the result, in order. */
-static void
-put_rectangles(ReturnSetInfo *result, rectangles *rectangles)
+put_rectangles(ReturnSetInfo *result, Tuplesortstate *sort)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(result->setDesc, &TTSOpsMinimalTuple);
 
-	tuplesort_performsort(rectangles->sort);
-	while (tuplesort_gettupleslot(rectangles->sort, true, false, slot, NULL))
+	tuplesort_performsort(sort);
+	while (tuplesort_gettupleslot(sort, true, false, slot, NULL))
 	{
 		CHECK_FOR_INTERRUPTS();
 		tuplestore_puttupleslot(result->setResult, slot);
 	}
 	ExecDropSingleTupleTableSlot(slot);
-	tuplesort_end(rectangles->sort);
+	tuplesort_end(sort);
 }
 
 /* f6_bitemporal(object_id, projection, legal, versions) returns the states of an object along both times. */
@@ -491,30 +206,19 @@ Datum
 f6_bitemporal(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	rectangles rectangles;
 	f6_question question;
-	TimestampTz known_at;
-	f6_claims_change change;
+	sorting sorting;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 	read_question(fcinfo, 1, &question);
 
-	rectangles.known = f6_known_claims_begin(&question);
-	rectangles.fold = f6_claim_fold_begin(f6_known_claims_now(rectangles.known)->types, NULL);
-	open_spans_begin(&rectangles.open);
-	open_spans_begin(&rectangles.opened);
-	rectangles.sort = sort_begin(result->setDesc);
-	rectangles.slot = MakeSingleTupleTableSlot(result->setDesc, &TTSOpsVirtual);
-	while (f6_known_claims_next(rectangles.known, &known_at))
-	{
-		if (f6_known_claims_advance(rectangles.known, known_at, &change))
-			change_timeline(&rectangles, &change, known_at);
-	}
-	close_timeline(&rectangles);
-	put_rectangles(result, &rectangles);
-	ExecDropSingleTupleTableSlot(rectangles.slot);
+	sorting.sort = sort_begin(result->setDesc);
+	sorting.slot = MakeSingleTupleTableSlot(result->setDesc, &TTSOpsVirtual);
+	f6_rectangles(&question, sort_rectangle, &sorting);
+	ExecDropSingleTupleTableSlot(sorting.slot);
+	put_rectangles(result, sorting.sort);
 	return (Datum) 0;
 }
 
@@ -552,14 +256,14 @@ put_change(ReturnSetInfo *result, TimestampTz from, TimestampTz to, Jsonb *befor
 
 /* put_changes adds what is different, from a material time on, to the result. */
 static void
-put_changes(ReturnSetInfo *result, comparison *compared, TimestampTz from)
+put_changes(ReturnSetInfo *result, f6_span_change *compared, TimestampTz from)
 {
 	MemoryContext scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 changes", ALLOCSET_DEFAULT_SIZES);
 	f6_span before = { 0 };
 	f6_span after = { 0 };
-	bool has_before = next_span(&compared->before, &before);
-	bool has_after = next_span(&compared->after, &after);
+	bool has_before = f6_span_walk_step(&compared->before, &before);
+	bool has_after = f6_span_walk_step(&compared->after, &after);
 
 	/* Each step goes to the next time at which a span of either begins or ends. */
 	while (has_before || has_after)
@@ -574,9 +278,9 @@ put_changes(ReturnSetInfo *result, comparison *compared, TimestampTz from)
 			put_change(result, from, to, old_state, new_state, scratch);
 		from = to;
 		if (has_before && before.to <= from)
-			has_before = next_span(&compared->before, &before);
+			has_before = f6_span_walk_step(&compared->before, &before);
 		if (has_after && after.to <= from)
-			has_after = next_span(&compared->after, &after);
+			has_after = f6_span_walk_step(&compared->after, &after);
 	}
 }
 
@@ -589,7 +293,7 @@ f6_changes(PG_FUNCTION_ARGS)
 	TimestampTz known_to;
 	f6_known_claims *known;
 	f6_claims_change change;
-	comparison compared;
+	f6_span_change compared;
 	f6_span around = { .from = DT_NOBEGIN };
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
@@ -609,10 +313,10 @@ f6_changes(PG_FUNCTION_ARGS)
 	{
 		const f6_claims *claims = f6_known_claims_now(known);
 
-		compare_spans(&compared, f6_claim_fold_begin(claims->types, NULL), claims, &change,
-					  &around);
+		f6_span_change_begin(&compared, f6_claim_fold_begin(claims->types, NULL), claims, &change,
+							 &around);
 		put_changes((ReturnSetInfo *) fcinfo->resultinfo, &compared, change.material_time);
-		compare_spans_end(&compared);
+		f6_span_change_end(&compared);
 	}
 	return (Datum) 0;
 }
