@@ -18,6 +18,7 @@
 #include "guc.h"
 #include "jsonb_walk.h"
 #include "kept_field.h"
+#include "lock.h"
 #include "question.h"
 #include "relation.h"
 #include "span.h"
