@@ -36,7 +36,7 @@ create table f6.kept_span (
     valid_from timestamptz not null,
     valid_to timestamptz not null,
     value_hash bigint not null,
-    value jsonb not null
+    value jsonb
 );
 create index kept_span_value_idx on f6.kept_span (kept_id, value_hash, known_to, valid_to, known_from, valid_from);
 create index kept_span_kept_id_object_id_idx on f6.kept_span (kept_id, object_id);
@@ -48,7 +48,7 @@ comment on column f6.kept_span.known_to is 'and before this one; infinity: it is
 comment on column f6.kept_span.valid_from is 'that from this material time on the field has the value';
 comment on column f6.kept_span.valid_to is 'and before this one; infinity: for good';
 comment on column f6.kept_span.value_hash is 'a hash of the value, by which it is found';
-comment on column f6.kept_span.value is 'the value of the field';
+comment on column f6.kept_span.value is 'the value of the field; NULL: nothing of the object can be kept, since an upcaster''s function was run for it';
 
 create function f6.fill_field(path text, legal boolean) returns void
     language c volatile as 'MODULE_PATHNAME', 'f6_fill_field';

@@ -64,6 +64,7 @@ struct f6_claim_types
 	Jsonb *versions;		/* types to read in another version than by default; NULL: none */
 	const known_type *last; /* the type that was met last */
 	known_types_hash *known;
+	bool has_function; /* does any need an upcaster's function? */
 };
 
 /* f6_claim_types_begin begins with no types, in the current memory context. */
@@ -156,7 +157,15 @@ f6_claim_upcast(f6_claim_types *types, const f6_event_type *type)
 		kept->upcast = f6_upcast_begin(type->event_type, type->event_version,
 									   version_to_read(types, type->event_type));
 		kept->is_readied = true;
+		types->has_function |= kept->upcast != NULL && !f6_upcast_is_declared(kept->upcast);
 		MemoryContextSwitchTo(caller);
 	}
 	return kept->upcast;
+}
+
+/* f6_claim_types_are_declared tells whether all data was read as stored, or upcast by steps, which nobody can change. */
+bool
+f6_claim_types_are_declared(const f6_claim_types *types)
+{
+	return !types->has_function;
 }

@@ -15,6 +15,7 @@ typedef struct f6_claim_types f6_claim_types;
 
 extern f6_claim_types *f6_claim_types_begin(Jsonb *versions);
 extern const f6_event_type *f6_claim_type(f6_claim_types *types, f6_type_key key);
+extern bool f6_claim_types_are_declared(const f6_claim_types *types);
 extern f6_upcast *f6_claim_upcast(f6_claim_types *types, const f6_event_type *type);
 extern bool f6_same_type(f6_type_key a, f6_type_key b);
 

@@ -144,7 +144,7 @@ f6_field_spans_read(const f6_field *field, const pg_uuid_t *object, f6_field_spa
 	spans->count = 0;
 	spans->room = INITIAL_SPANS;
 	spans->spans = palloc(spans->room * sizeof(f6_field_span));
-	f6_rectangles(&question, collect, &collection);
+	spans->may_be_kept = f6_rectangles(&question, collect, &collection);
 	unite_spans(spans);
 }
 

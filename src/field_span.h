@@ -31,6 +31,7 @@ typedef struct f6_field_spans
 	uint64 count;
 	uint64 room;
 	f6_field_span *spans;
+	bool may_be_kept; /* will the same events always make the same spans? */
 } f6_field_spans;
 
 extern void f6_field_spans_read(const f6_field *field, const pg_uuid_t *object,

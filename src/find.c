@@ -185,6 +185,7 @@ f6_find(PG_FUNCTION_ARGS)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		look_up(&search, &kept);
 	}
+	f6_kept_field_lacking(&kept, &search.changed);
 	find_kept(&search, &kept);
 	find_changed(&search);
 	PopActiveSnapshot();

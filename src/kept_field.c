@@ -4,7 +4,8 @@
  *
  * f6.kept_span has the spans of every object's field, up to a position of the log.  Whoever asks reads it, folds the objects
  * that later events are about, and brings it up to the horizon when these are many: what is kept is never wrong, only behind.
- * What is registered may change how earlier events are read, so the objects of such a type count as changed too.
+ * What is registered may change how earlier events are read, so the objects of such a type count as changed too.  And nobody
+ * knows when an upcaster's function comes to return something else: objects that it is run for are folded each time.
  *
  * Rows are read and written below the level of statements, by callers who may see every event.  They are visible as any rows
  * are.  Dates without a time zone are in the session's, so there is something of its own for each of these.
@@ -46,6 +47,9 @@
 
 /* About as much memory as a row takes besides its value. */
 #define ROW_SIZE 128
+
+/* The hash, like that of no value, in the rows of objects of which nothing can be kept. */
+#define HASH_OF_NOTHING (-1)
 
 /* columns of f6.field, and of its primary key */
 enum field_column
@@ -207,15 +211,19 @@ make_unique(f6_objects *objects)
 	objects->count = qunique(objects->ids, objects->count, sizeof(pg_uuid_t), f6_uuid_compare);
 }
 
-/* add_objects adds those of an event to others. */
+/* begin_objects begins with no objects. */
 static void
-add_objects(void *state, const Datum *values, const bool *nulls)
+begin_objects(f6_objects *objects)
 {
-	f6_objects *objects = state;
-	ArrayType *array = DatumGetArrayTypeP(values[0]);
-	int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	objects->count = 0;
+	objects->room = INITIAL_OBJECTS;
+	objects->ids = palloc(objects->room * sizeof(pg_uuid_t));
+}
 
-	(void) nulls;
+/* add_object_ids adds objects to others. */
+static void
+add_object_ids(f6_objects *objects, const pg_uuid_t *ids, uint64 count)
+{
 	if (objects->count + count > objects->room)
 		make_unique(objects);
 	if (objects->count + count > objects->room / 2)
@@ -223,8 +231,19 @@ add_objects(void *state, const Datum *values, const bool *nulls)
 		objects->room = 2 * (objects->room + count);
 		objects->ids = repalloc_huge(objects->ids, objects->room * sizeof(pg_uuid_t));
 	}
-	memcpy(&objects->ids[objects->count], ARR_DATA_PTR(array), count * sizeof(pg_uuid_t));
+	memcpy(&objects->ids[objects->count], ids, count * sizeof(pg_uuid_t));
 	objects->count += count;
+}
+
+/* add_objects adds those of an event to others. */
+static void
+add_objects(void *state, const Datum *values, const bool *nulls)
+{
+	ArrayType *array = DatumGetArrayTypeP(values[0]);
+
+	(void) nulls;
+	add_object_ids(state, (const pg_uuid_t *) ARR_DATA_PTR(array),
+				   ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
 }
 
 /*
@@ -237,9 +256,7 @@ f6_kept_field_changed(const f6_kept_field *kept, int64 until, f6_objects *object
 	f6_registry_moment registry = kept->registry;
 	ListCell *cell;
 
-	objects->count = 0;
-	objects->room = INITIAL_OBJECTS;
-	objects->ids = palloc(objects->room * sizeof(pg_uuid_t));
+	begin_objects(objects);
 	f6_index_plan_run(&objects_since,
 					  (Datum[]){ Int64GetDatum(kept->position), Int64GetDatum(until) }, add_objects,
 					  objects);
@@ -300,17 +317,39 @@ delete_spans(Relation table, int64 kept_id, const pg_uuid_t *object, const f6_fi
 		Datum values[SPAN_COLUMNS];
 		bool nulls[SPAN_COLUMNS];
 		f6_field_span span;
-		uint64 number;
+		uint64 number = spans->count;
 
 		heap_deform_tuple(row, RelationGetDescr(table), values, nulls);
-		read_span(values, &span);
-		number = f6_field_spans_find(spans, &span);
+		if (!nulls[SPAN_VALUE - 1])
+		{
+			read_span(values, &span);
+			number = f6_field_spans_find(spans, &span);
+		}
 		if (number < spans->count)
 			are_there[number] = true;
 		else
 			simple_table_tuple_delete(table, &row->t_self, GetActiveSnapshot());
 	}
 	systable_endscan(scan);
+}
+
+/* write_nothing writes a row that says that nothing of an object can be kept. */
+static void
+write_nothing(f6_table_writer *writer, int64 kept_id, const pg_uuid_t *object)
+{
+	TupleTableSlot *row = f6_table_writer_row(writer);
+	Datum *values = row->tts_values;
+
+	memset(row->tts_isnull, false, SPAN_COLUMNS);
+	values[SPAN_KEPT_ID - 1] = Int64GetDatum(kept_id);
+	values[SPAN_OBJECT_ID - 1] = UUIDPGetDatum(object);
+	values[SPAN_KNOWN_FROM - 1] = TimestampTzGetDatum(DT_NOBEGIN);
+	values[SPAN_KNOWN_TO - 1] = TimestampTzGetDatum(DT_NOEND);
+	values[SPAN_VALID_FROM - 1] = TimestampTzGetDatum(DT_NOBEGIN);
+	values[SPAN_VALID_TO - 1] = TimestampTzGetDatum(DT_NOEND);
+	values[SPAN_VALUE_HASH - 1] = Int64GetDatum(HASH_OF_NOTHING);
+	row->tts_isnull[SPAN_VALUE - 1] = true;
+	f6_table_writer_put(writer, ROW_SIZE);
 }
 
 /* write_span writes a row for a span. */
@@ -350,6 +389,8 @@ keep_objects(const f6_field *field, const f6_kept_field *kept, const f6_objects 
 
 		CHECK_FOR_INTERRUPTS();
 		f6_field_spans_read(field, &objects->ids[i], &spans);
+		if (!spans.may_be_kept)
+			spans.count = 0;
 		are_there = palloc0(Max(spans.count, 1) * sizeof(bool));
 		if (kept->exists)
 			delete_spans(table, kept->kept_id, &objects->ids[i], &spans, are_there);
@@ -358,6 +399,8 @@ keep_objects(const f6_field *field, const f6_kept_field *kept, const f6_objects 
 			if (!are_there[j])
 				write_span(writer, kept->kept_id, &objects->ids[i], &spans.spans[j]);
 		}
+		if (!spans.may_be_kept)
+			write_nothing(writer, kept->kept_id, &objects->ids[i]);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(per_object);
 	}
@@ -430,6 +473,34 @@ f6_field_keep(const f6_field *field, bool wait)
 	PopActiveSnapshot();
 	f6_event_type_unlock();
 	CommandCounterIncrement();
+}
+
+/* f6_kept_field_lacking returns the objects of which nothing can be kept, together with others. */
+void
+f6_kept_field_lacking(const f6_kept_field *kept, f6_objects *objects)
+{
+	Relation table = table_open(f6_relation_oid(F6_KEPT_SPAN), AccessShareLock);
+	ScanKeyData keys[BY_VALUE_HASH];
+	SysScanDesc scan;
+	HeapTuple row;
+
+	ScanKeyInit(&keys[0], SPAN_KEPT_ID, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(kept->kept_id));
+	ScanKeyInit(&keys[1], SPAN_VALUE_HASH, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(HASH_OF_NOTHING));
+	scan = systable_beginscan(table, f6_relation_oid(F6_KEPT_SPAN_BY_VALUE), true,
+							  GetActiveSnapshot(), lengthof(keys), keys);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		bool isnull;
+		Datum object = heap_getattr(row, SPAN_OBJECT_ID, RelationGetDescr(table), &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		add_object_ids(objects, DatumGetUUIDP(object), 1);
+	}
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	make_unique(objects);
 }
 
 /* set_bound sets a key of the index by value. */

@@ -33,6 +33,7 @@ extern bool f6_field_is_registered(const f6_field *field);
 extern void f6_field_keep(const f6_field *field, bool wait);
 extern void f6_kept_field_read(const f6_field *field, f6_kept_field *kept);
 extern void f6_kept_field_changed(const f6_kept_field *kept, int64 until, f6_objects *objects);
+extern void f6_kept_field_lacking(const f6_kept_field *kept, f6_objects *objects);
 extern bool f6_objects_contain(const f6_objects *objects, const pg_uuid_t *object);
 extern void f6_kept_field_spans(const f6_kept_field *kept, Jsonb *value, TimestampTz valid_at,
 								TimestampTz known_at, f6_field_span_receiver receive, void *state);

@@ -243,8 +243,11 @@ close_timeline(rectangles *rectangles)
 		close_span(rectangles, open_at(&rectangles->open, number, &span), DT_NOEND, &span);
 }
 
-/* f6_rectangles hands on each rectangle of what a question asks, in no order; its state is good until the next one. */
-void
+/*
+ * f6_rectangles hands on each rectangle of what a question asks, in no order; its state is good until the next one.  It tells
+ * whether the same events will always make the same: no upcaster's function was run for them.
+ */
+bool
 f6_rectangles(const f6_question *question, f6_rectangle_receiver receive, void *state)
 {
 	rectangles rectangles = { .receive = receive, .state = state };
@@ -261,4 +264,5 @@ f6_rectangles(const f6_question *question, f6_rectangle_receiver receive, void *
 			change_timeline(&rectangles, &change, known_at);
 	}
 	close_timeline(&rectangles);
+	return f6_claim_types_are_declared(f6_known_claims_now(rectangles.known)->types);
 }

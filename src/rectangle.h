@@ -21,6 +21,6 @@ typedef struct f6_rectangle
 /* Who is told of a rectangle. */
 typedef void (*f6_rectangle_receiver)(void *state, const f6_rectangle *rectangle);
 
-extern void f6_rectangles(const f6_question *question, f6_rectangle_receiver receive, void *state);
+extern bool f6_rectangles(const f6_question *question, f6_rectangle_receiver receive, void *state);
 
 #endif /* F6_RECTANGLE_H */
