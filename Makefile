@@ -14,7 +14,7 @@ SOURCES = \
 	upcast_steps upcast_chain upcast_function event_type event_type_trigger zone guard sequence marker horizon lock \
 	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
-	fold object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find read event_graph consequence decision \
+	fold object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find read events_between event_graph consequence decision \
 	init
 
 # The schemas of JSON Schema itself, by the paths of their URIs; the text is in src/metaschema/.

@@ -29,6 +29,7 @@ create table f6.event (
     unique (id)
 );
 create index event_event_type_position_idx on f6.event (event_type, "position");
+create index event_created_at_idx on f6.event using brin (created_at) with (autosummarize = on);
 alter sequence f6.event_position_seq owned by f6.event."position";
 
 comment on table f6.event is 'the log: one row an event, append-only for everybody';

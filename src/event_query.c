@@ -235,6 +235,48 @@ f6_query_part(const f6_query *query, int first)
 	return part;
 }
 
+/* names_type tells whether an item is about a type. */
+static bool
+names_type(const f6_query_item *item, const char *type, int length)
+{
+	for (int i = 0; i < item->type_count; i++)
+	{
+		if (item->types[i].length == length && memcmp(item->types[i].name, type, length) == 0)
+			return true;
+	}
+	return item->type_count == 0;
+}
+
+/* names_all tells whether objects are among others. */
+static bool
+names_all(const f6_uuids *named, const f6_uuids *objects)
+{
+	for (int i = 0; i < named->count; i++)
+	{
+		int j = 0;
+
+		while (j < objects->count && memcmp(&objects->ids[j], &named->ids[i], UUID_LEN) != 0)
+			j++;
+		if (j == objects->count)
+			return false;
+	}
+	return true;
+}
+
+/* f6_query_matches tells whether an event of a type that names objects matches a query. */
+bool
+f6_query_matches(const f6_query *query, const char *type, int length, const f6_uuids *objects)
+{
+	for (int i = 0; i < query->count; i++)
+	{
+		const f6_query_item *item = &query->items[i];
+
+		if (names_type(item, type, length) && names_all(&item->objects, objects))
+			return true;
+	}
+	return false;
+}
+
 /* item_locks adds the locks without which no event that matches an item can be appended: one of its objects suffices. */
 static void
 item_locks(const f6_query_item *item, f6_locks *locks)

@@ -35,6 +35,8 @@ typedef struct f6_query
 extern f6_query *f6_query_read(Jsonb *document);
 extern f6_query *f6_query_of_objects(const f6_uuids *objects);
 extern f6_query f6_query_part(const f6_query *query, int first);
+extern bool f6_query_matches(const f6_query *query, const char *type, int length,
+							 const f6_uuids *objects);
 extern void f6_query_locks(const f6_query *query, f6_locks *locks);
 
 #endif /* F6_EVENT_QUERY_H */
