@@ -18,8 +18,7 @@ grant insert (event_type, event_version, reason) on f6.event_type_deprecation to
 grant insert (event_type, from_version, to_version, function, steps, validate) on f6.upcaster to f6_admin;
 grant usage on sequence f6.upcaster_ordinal_seq to f6_admin;
 grant insert, delete on f6.field to f6_admin;
-grant select, delete on f6.kept_field to f6_admin;
-grant select (kept_id), delete on f6.kept_span to f6_admin;
+grant select on f6.kept_field to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 

@@ -55,20 +55,25 @@ create function @extschema@.f6_pending(
 ) returns setof record
     language sql stable parallel restricted cost 1000
 begin atomic
-    with clock as materialized (select clock_timestamp() as now)
+    -- An age beyond all times is that of no claim, or of all.
+    with clock as materialized (
+        select c.now, case when $4 > interval '200000 years' then '-infinity'
+                           when $4 < interval '-200000 years' then 'infinity'
+                           else coalesce(c.now - $4, 'infinity') end as created_until
+            from clock_timestamp() as c (now))
     select p.id, p."position", p.object_ids, p.event_type, p.event_source_type, p.created_at,
            greatest(clock.now - p.created_at, interval '0'), p.withdrawn
         from clock
         cross join lateral (
             select o.*
-                from f6.list_pending($1, $2, $3, coalesce(clock.now - $4, 'infinity')) as o
+                from f6.list_pending($1, $2, $3, clock.created_until) as o
                 where $2 is not null
             union all
             select o.*
                 from (select distinct t.event_type
                           from f6.event_type as t
                           where not t.legal_when_claimed and ($1 is null or t.event_type = $1) and $2 is null) as t
-                cross join lateral f6.list_pending(t.event_type, null, $3, coalesce(clock.now - $4, 'infinity')) as o
+                cross join lateral f6.list_pending(t.event_type, null, $3, clock.created_until) as o
         ) as p
         order by p."position";
 end;
@@ -92,7 +97,7 @@ begin
         raise exception 'reason must not be NULL'
             using errcode = 'null_value_not_allowed', hint = 'It is recorded in the metadata of the correction.';
     end if;
-    if pg_catalog.btrim(reason) operator(pg_catalog.=) '' then
+    if reason operator(pg_catalog.~) '^\s*$' then
         raise exception 'reason must not be empty'
             using errcode = 'invalid_parameter_value', hint = 'It is recorded in the metadata of the correction.';
     end if;

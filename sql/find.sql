@@ -17,9 +17,10 @@ create table f6.kept_field (
     "position" bigint not null,
     last_type bigint not null,
     last_upcaster bigint not null,
+    deprecations bigint not null,
     primary key (path, legal, time_zone)
 );
-comment on table f6.kept_field is 'how far what is kept of fields goes: a cache, which f6_find fills';
+comment on table f6.kept_field is 'how far what is kept of fields goes: a cache, which f6_keep_field begins and f6_find brings up to date';
 comment on column f6.kept_field.path is 'JSON Pointer to the field';
 comment on column f6.kept_field.legal is 'whether it is a field of the states that have legal force';
 comment on column f6.kept_field.time_zone is 'the time zone in which dates without one were read; empty: no event type has dates';
@@ -27,6 +28,7 @@ comment on column f6.kept_field.kept_id is 'the rows of f6.kept_span that belong
 comment on column f6.kept_field."position" is 'it is of the events up to this position';
 comment on column f6.kept_field.last_type is 'the last version of an event type that was registered then: its ordinal';
 comment on column f6.kept_field.last_upcaster is 'the last upcaster that was registered then: its ordinal';
+comment on column f6.kept_field.deprecations is 'how many versions of event types were deprecated then';
 
 create table f6.kept_span (
     kept_id bigint not null,
@@ -40,7 +42,7 @@ create table f6.kept_span (
 );
 create index kept_span_value_idx on f6.kept_span (kept_id, value_hash, known_to, valid_to, known_from, valid_from);
 create index kept_span_kept_id_object_id_idx on f6.kept_span (kept_id, object_id);
-comment on table f6.kept_span is 'when fields of objects had which values, as known when: a cache, which f6_find fills';
+comment on table f6.kept_span is 'when fields of objects had which values, as known when: a cache, as f6.kept_field is';
 comment on column f6.kept_span.kept_id is 'of which row of f6.kept_field it is';
 comment on column f6.kept_span.object_id is 'whose state has the value';
 comment on column f6.kept_span.known_from is 'from this formal time on it was known';
@@ -53,6 +55,10 @@ comment on column f6.kept_span.value is 'the value of the field; NULL: nothing o
 create function f6.fill_field(path text, legal boolean) returns void
     language c volatile as 'MODULE_PATHNAME', 'f6_fill_field';
 comment on function f6.fill_field(text, boolean) is 'brings what is kept of a field up to the horizon';
+
+create function f6.empty_field(path text, legal boolean) returns void
+    language c volatile as 'MODULE_PATHNAME', 'f6_empty_field';
+comment on function f6.empty_field(text, boolean) is 'removes all that is kept of a field, which the caller has locked';
 
 create function f6.lock_field(projection text, path text, legal boolean) returns void
     language c volatile as 'MODULE_PATHNAME', 'f6_lock_field_of';
@@ -109,10 +115,7 @@ begin
         raise exception 'field "%" is not kept%', $1, case when $3 then ' for what has legal force' else '' end
             using errcode = 'undefined_object', hint = 'f6.field lists those that are.';
     end if;
-    delete from f6.kept_span as s using f6.kept_field as k
-        where s.kept_id operator(pg_catalog.=) k.kept_id
-            and k.path operator(pg_catalog.=) $1 and k.legal operator(pg_catalog.=) $3;
-    delete from f6.kept_field as k where k.path operator(pg_catalog.=) $1 and k.legal operator(pg_catalog.=) $3;
+    perform f6.empty_field($1, $3);
 end;
 $$;
 comment on function @extschema@.f6_forget_field(text, text, boolean) is 'ends the keeping of a field, and removes what is kept';

@@ -33,22 +33,25 @@ create function @extschema@.f6_events_between(
     query jsonb default '[{}]'
 ) returns setof f6.event
     language sql stable parallel restricted cost 1000
-begin atomic
+as $$
     select u.*
         from (
             select e as event
                 from f6.event as e
                 where f6.check_known($1, $2) and f6.query_objects($3) is null
-                    and e.created_at > $1 and e.created_at <= $2 and f6.query_matches($3, e.event_type, e.object_ids)
+                    and e.created_at operator(pg_catalog.>) $1 and e.created_at operator(pg_catalog.<=) $2
+                    and f6.query_matches($3, e.event_type, e.object_ids)
             union all
             select e
-                from (select distinct o."position" from f6.event_object as o where o.object_id = any (f6.query_objects($3))) as o
-                join f6.event as e using ("position")
+                from (select distinct o."position" from f6.event_object as o
+                          where o.object_id operator(pg_catalog.=) any (f6.query_objects($3))) as o
+                join f6.event as e on e."position" operator(pg_catalog.=) o."position"
                 where f6.check_known($1, $2)
-                    and e.created_at > $1 and e.created_at <= $2 and f6.query_matches($3, e.event_type, e.object_ids)
+                    and e.created_at operator(pg_catalog.>) $1 and e.created_at operator(pg_catalog.<=) $2
+                    and f6.query_matches($3, e.event_type, e.object_ids)
         ) as found
         cross join lateral @extschema@.f6_upcast(found.event) as u
-        order by u."position";
-end;
+        order by u."position"
+$$;
 comment on function @extschema@.f6_events_between(timestamptz, timestamptz, jsonb) is
     'the events that were recorded after one formal time and until another, and match a query, in order';

@@ -490,6 +490,8 @@ append_events(append *append)
 		return;
 	/* Before anything is locked or looked up, so that nobody else holds others up, or learns what a condition says. */
 	f6_event_check_writer(append->event);
+	PreventCommandIfReadOnly("f6_append()");
+	PreventCommandIfParallelMode("f6_append()");
 	if (!with_created_at)
 		writer = f6_event_writer_begin(append->event, has_references(append));
 	append_locks(append, append->given, true, &locks);

@@ -288,6 +288,7 @@ f6_lock_decisions(PG_FUNCTION_ARGS)
 	f6_locks locks;
 	f6_uuids ids;
 
+	PreventCommandIfReadOnly("f6_append()");
 	f6_event_check_columns(RelationGetDescr(event));
 	f6_event_check_writer(event);
 	f6_uuids_read(PG_GETARG_DATUM(0), "event_ids", &ids);

@@ -18,10 +18,12 @@
 #include "utils/timestamp.h"
 
 #include "f6.h"
+#include "errors.h"
 #include "event_graph.h"
 #include "event_link.h"
 #include "event_row.h"
 #include "index_plan.h"
+#include "uuid.h"
 #include "uuid_array.h"
 
 /* About how many events are asked for at a time. */
@@ -380,6 +382,14 @@ place_level(f6_graph *graph, const f6_graph_list *level, uint32 depth)
 		event->is_consequence = true;
 		event->depth = depth;
 		event->via = via_of(graph, event);
+		if (depth > 0 && event->via == F6_NO_EVENT)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("event \"%s\" has a link to an event that it does not reference",
+						f6_uuid_text(&event->id)),
+				 errhint("A row of f6.event_link does not belong to it. Restore a dump of f6.event "
+						 "and its links together.")));
 	}
 }
 

@@ -236,9 +236,29 @@ add_changed(List *types, enum registry_table table, int type_column, int ordinal
 	return types;
 }
 
+/* add_deprecated adds the types that have deprecated versions, if there were not so many before. */
+static List *
+add_deprecated(List *types, int64 *count)
+{
+	Relation relation = table_open(registry_tables[DEPRECATIONS], AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	List *deprecated = NIL;
+	HeapTuple row;
+
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+		deprecated =
+			lappend(deprecated, f6_row_text(row, RelationGetDescr(relation), F6_DEPRECATION_TYPE));
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	if (list_length(deprecated) == *count)
+		return types;
+	*count = list_length(deprecated);
+	return list_concat(types, deprecated);
+}
+
 /*
- * f6_event_type_changed returns the types that versions or upcasters were registered for since a moment, which becomes the
- * present one; a type may come several times.
+ * f6_event_type_changed returns the types that may be read in another way since a moment, which becomes the present one: for
+ * which versions or upcasters were registered, or versions deprecated.  A type may come several times.
  */
 List *
 f6_event_type_changed(f6_registry_moment *moment)
@@ -247,8 +267,9 @@ f6_event_type_changed(f6_registry_moment *moment)
 
 	ready_registry();
 	types = add_changed(NIL, TYPES, F6_EVENT_TYPE_NAME, F6_EVENT_TYPE_ORDINAL, &moment->last_type);
-	return add_changed(types, UPCASTERS, F6_UPCASTER_TYPE, F6_UPCASTER_ORDINAL,
-					   &moment->last_upcaster);
+	types = add_changed(types, UPCASTERS, F6_UPCASTER_TYPE, F6_UPCASTER_ORDINAL,
+						&moment->last_upcaster);
+	return add_deprecated(types, &moment->deprecations);
 }
 
 /*
@@ -268,6 +289,15 @@ f6_event_type_try_lock(void)
 		return false;
 	}
 	return true;
+}
+
+/* f6_event_type_lock does so, and waits for whoever is at it. */
+void
+f6_event_type_lock(void)
+{
+	ready_registry();
+	for (int i = TYPES; i < DOCUMENTS; i++)
+		LockRelationOid(registry_tables[i], ShareLock);
 }
 
 /* f6_event_type_unlock lets others register again. */

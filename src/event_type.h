@@ -24,11 +24,12 @@ typedef struct f6_event_type
 	const f6_program *program; /* the schema, NULL until it is compiled */
 } f6_event_type;
 
-/* A moment in the life of the registry: the last ordinals that there were. */
+/* A moment in the life of the registry: the last ordinals that there were, and how many versions were deprecated. */
 typedef struct f6_registry_moment
 {
 	int64 last_type;
 	int64 last_upcaster;
+	int64 deprecations;
 } f6_registry_moment;
 
 extern void f6_event_type_init(void);
@@ -42,6 +43,7 @@ extern uint64 f6_event_type_generation(void);
 extern uint64 f6_event_type_fingerprint(bool *has_dates);
 extern List *f6_event_type_changed(f6_registry_moment *moment);
 extern bool f6_event_type_try_lock(void);
+extern void f6_event_type_lock(void);
 extern void f6_event_type_unlock(void);
 extern const f6_event_type *f6_event_type_get(const char *event_type, const char *event_version);
 extern const f6_event_type *f6_event_type_compiled(const char *event_type,

@@ -157,8 +157,6 @@ f6_event_writer_begin(Relation event, bool with_references)
 
 	if (!is_plain(event) || !f6_links_are_plain(with_references))
 		return NULL;
-	PreventCommandIfReadOnly("f6_append()");
-	PreventCommandIfParallelMode("f6_append()");
 	writer = palloc(sizeof(f6_event_writer));
 	writer->events = f6_table_writer_begin(event);
 	if (!f6_table_writer_is_plain(writer->events))

@@ -26,30 +26,64 @@ typedef struct collection
 	f6_field_spans *spans;
 } collection;
 
+/* copy_value returns a copy of a value, as a document of its own, that takes no more memory than it needs. */
+static Jsonb *
+copy_value(JsonbValue *value)
+{
+	Jsonb *document = JsonbValueToJsonb(value);
+	Jsonb *copy =
+		memcpy(palloc_extended(VARSIZE(document), MCXT_ALLOC_HUGE), document, VARSIZE(document));
+
+	pfree(document);
+	return copy;
+}
+
+/* goes_on tells whether a span begins along material time where another one of the same formal time ends, with the same value. */
+static bool
+goes_on(const f6_field_span *last, const f6_field_span *span)
+{
+	return last->known_from == span->known_from && last->known_to == span->known_to &&
+		   last->valid_to == span->valid_from && f6_same_state(last->value, span->value);
+}
+
+/* add_span adds a span, or lengthens the last one where it goes on: most rectangles come in order. */
+static void
+add_span(f6_field_spans *spans, const f6_field_span *span)
+{
+	f6_field_span *last = spans->count > 0 ? &spans->spans[spans->count - 1] : NULL;
+
+	if (last != NULL && goes_on(last, span))
+	{
+		last->valid_to = span->valid_to;
+		pfree(span->value);
+		return;
+	}
+	if (spans->count == spans->room)
+	{
+		spans->room *= 2;
+		spans->spans = repalloc_huge(spans->spans, spans->room * sizeof(f6_field_span));
+	}
+	spans->spans[spans->count++] = *span;
+}
+
 /* collect adds what a rectangle says of the field, if there is a value. */
 static void
 collect(void *state, const f6_rectangle *rectangle)
 {
 	const collection *collection = state;
-	f6_field_spans *spans = collection->spans;
-	f6_field_span *span;
+	f6_field_span span;
 	JsonbValue root;
 	JsonbValue value;
 
 	f6_jsonb_root(rectangle->span.state, &root);
 	if (!f6_jsonb_pointer_get(&root, collection->field->path, &value))
 		return;
-	if (spans->count == spans->room)
-	{
-		spans->room *= 2;
-		spans->spans = repalloc_huge(spans->spans, spans->room * sizeof(f6_field_span));
-	}
-	span = &spans->spans[spans->count++];
-	span->known_from = rectangle->known_from;
-	span->known_to = rectangle->known_to;
-	span->valid_from = rectangle->span.from;
-	span->valid_to = rectangle->span.to;
-	span->value = JsonbValueToJsonb(&value);
+	span.known_from = rectangle->known_from;
+	span.known_to = rectangle->known_to;
+	span.valid_from = rectangle->span.from;
+	span.valid_to = rectangle->span.to;
+	span.value = copy_value(&value);
+	add_span(collection->spans, &span);
 }
 
 /* compare_spans orders spans by their beginnings along formal and then along material time, the latest first. */

@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -25,8 +27,12 @@
 
 F6_FUNCTION(f6_find);
 F6_FUNCTION(f6_fill_field);
+F6_FUNCTION(f6_empty_field);
 F6_FUNCTION(f6_lock_field_of);
 F6_FUNCTION(f6_list_field_spans);
+
+/* As much as an index takes, with the rest of its entry. */
+#define MAX_PATH_LENGTH 2000
 
 /* What is asked. */
 typedef struct search
@@ -60,14 +66,18 @@ static void
 check_reader(void)
 {
 	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
-	bool may_read = f6_may_read(event);
+	Relation links = table_open(f6_relation_oid(F6_EVENT_OBJECT), AccessShareLock);
+	bool may_read = f6_may_read(event) && f6_may_read(links);
 
+	table_close(links, NoLock);
 	table_close(event, NoLock);
 	if (!may_read)
-		ereport(ERROR,
-				(errcode(F6_ERR_NO_PRIVILEGE),
-				 errmsg("permission denied to search the states of all objects"),
-				 errhint("It takes SELECT on all of f6.event, without policies for its rows.")));
+		ereport(
+			ERROR,
+			(errcode(F6_ERR_NO_PRIVILEGE),
+			 errmsg("permission denied to search the states of all objects"),
+			 errhint("It takes SELECT on f6.event and f6.event_object, without policies for their "
+					 "rows.")));
 }
 
 /* check_registered refuses a field that is not kept. */
@@ -174,10 +184,11 @@ f6_find(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	read_search(fcinfo, &search);
 	check_reader();
+	f6_kept_fields_lock(AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	check_registered(&search.field);
 	look_up(&search, &kept);
-	if (f6_snapshot_events_setting > 0 &&
+	if (kept.exists && f6_snapshot_events_setting > 0 &&
 		search.changed.count > (uint64) f6_snapshot_events_setting)
 	{
 		f6_field_keep(&search.field, false);
@@ -204,6 +215,19 @@ f6_fill_field(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* check_keeper refuses a caller who may not say which fields are kept. */
+static void
+check_keeper(void)
+{
+	Relation table = table_open(f6_relation_oid(F6_FIELD), AccessShareLock);
+	AclResult allowed =
+		pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT | ACL_DELETE);
+
+	if (allowed != ACLCHECK_OK)
+		aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(table));
+	table_close(table, NoLock);
+}
+
 /* f6_lock_field_of(projection, path, legal) keeps others from keeping anything of a field until the transaction ends. */
 Datum
 f6_lock_field_of(PG_FUNCTION_ARGS)
@@ -212,7 +236,28 @@ f6_lock_field_of(PG_FUNCTION_ARGS)
 
 	f6_argument_projection(fcinfo, 0);
 	read_field(fcinfo, 1, 2, &field);
+	check_keeper();
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("which fields are kept cannot be changed with a snapshot of before"),
+						errhint("Do it in a transaction that is READ COMMITTED.")));
+	if (strlen(field.path) > MAX_PATH_LENGTH)
+		ereport(ERROR,
+				(errcode(F6_ERR_TOO_DEEP), errmsg("path is longer than %d bytes", MAX_PATH_LENGTH),
+				 errhint("Keep a field further up.")));
 	(void) f6_lock_field(field.path, field.legal, true);
+	PG_RETURN_VOID();
+}
+
+/* f6_empty_field(path, legal) removes all that is kept of a field; the caller has locked it. */
+Datum
+f6_empty_field(PG_FUNCTION_ARGS)
+{
+	f6_field field;
+
+	read_field(fcinfo, 0, 1, &field);
+	check_keeper();
+	f6_field_forget(&field);
 	PG_RETURN_VOID();
 }
 

@@ -22,6 +22,7 @@
 #include "lib/qunique.h"
 #include "miscadmin.h"
 #include "pgtime.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -68,7 +69,8 @@ enum kept_column
 	KEPT_POSITION,
 	KEPT_LAST_TYPE,
 	KEPT_LAST_UPCASTER,
-	KEPT_COLUMNS = KEPT_LAST_UPCASTER
+	KEPT_DEPRECATIONS,
+	KEPT_COLUMNS = KEPT_DEPRECATIONS
 };
 
 /* columns of f6.kept_span */
@@ -127,6 +129,17 @@ static f6_index_plan objects_of_type = {
 	NULL
 };
 
+/*
+ * f6_kept_fields_lock locks what is kept in a mode until the transaction ends: to empty it is nothing that snapshots hide, and
+ * must not come between reading how far it goes and reading it.
+ */
+void
+f6_kept_fields_lock(LOCKMODE mode)
+{
+	LockRelationOid(f6_relation_oid(F6_KEPT_FIELD), mode);
+	LockRelationOid(f6_relation_oid(F6_KEPT_SPAN), mode);
+}
+
 /* f6_field_is_registered tells whether a field is one that is kept. */
 bool
 f6_field_is_registered(const f6_field *field)
@@ -143,7 +156,7 @@ f6_field_is_registered(const f6_field *field)
 							  lengthof(keys), keys);
 	is_registered = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
-	table_close(table, AccessShareLock);
+	table_close(table, NoLock);
 	return is_registered;
 }
 
@@ -186,10 +199,11 @@ read_kept(const f6_field *field, f6_kept_field *kept, ItemPointer place)
 		kept->position = DatumGetInt64(values[KEPT_POSITION - 1]);
 		kept->registry.last_type = DatumGetInt64(values[KEPT_LAST_TYPE - 1]);
 		kept->registry.last_upcaster = DatumGetInt64(values[KEPT_LAST_UPCASTER - 1]);
+		kept->registry.deprecations = DatumGetInt64(values[KEPT_DEPRECATIONS - 1]);
 		*place = row->t_self;
 	}
 	systable_endscan(scan);
-	table_close(table, AccessShareLock);
+	table_close(table, NoLock);
 }
 
 /* f6_kept_field_read reads what is kept of a field: at first nothing. */
@@ -244,6 +258,8 @@ add_objects(void *state, const Datum *values, const bool *nulls)
 	(void) nulls;
 	add_object_ids(state, (const pg_uuid_t *) ARR_DATA_PTR(array),
 				   ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+	if ((Pointer) array != DatumGetPointer(values[0]))
+		pfree(array);
 }
 
 /*
@@ -428,14 +444,32 @@ write_kept(const f6_field *field, const f6_kept_field *kept, ItemPointer place)
 	values[KEPT_POSITION - 1] = Int64GetDatum(kept->position);
 	values[KEPT_LAST_TYPE - 1] = Int64GetDatum(kept->registry.last_type);
 	values[KEPT_LAST_UPCASTER - 1] = Int64GetDatum(kept->registry.last_upcaster);
+	values[KEPT_DEPRECATIONS - 1] = Int64GetDatum(kept->registry.deprecations);
 	f6_table_writer_put(writer, ROW_SIZE);
 	f6_table_writer_end(writer);
 	table_close(table, NoLock);
 }
 
-/* bring_up brings what is kept of a field up to a position, with what is registered locked. */
+/*
+ * registry_now returns the present moment in the life of the registry.  Somebody may be at it, whose change might be visible
+ * without this session having heard of it: who does not wait for that gets false.
+ */
+static bool
+registry_now(f6_registry_moment *moment, bool wait)
+{
+	memset(moment, 0, sizeof(f6_registry_moment));
+	if (wait)
+		f6_event_type_lock();
+	else if (!f6_event_type_try_lock())
+		return false;
+	(void) f6_event_type_changed(moment);
+	f6_event_type_unlock();
+	return true;
+}
+
+/* bring_up brings what is kept of a field up to a position and a moment of the registry. */
 static void
-bring_up(const f6_field *field, int64 position)
+bring_up(const f6_field *field, int64 position, const f6_registry_moment *registry)
 {
 	f6_kept_field kept;
 	ItemPointerData place;
@@ -444,12 +478,16 @@ bring_up(const f6_field *field, int64 position)
 	if (!f6_field_is_registered(field))
 		return;
 	read_kept(field, &kept, &place);
+	position = Max(position, kept.position);
+	if (kept.exists && position == kept.position &&
+		memcmp(registry, &kept.registry, sizeof(f6_registry_moment)) == 0)
+		return;
 	if (!kept.exists)
 		kept.kept_id = nextval_internal(f6_relation_oid(F6_KEPT_FIELD_SEQUENCE), false);
 	f6_kept_field_changed(&kept, position, &objects);
 	keep_objects(field, &kept, &objects);
-	kept.position = Max(kept.position, position);
-	(void) f6_event_type_changed(&kept.registry);
+	kept.position = position;
+	kept.registry = *registry;
 	write_kept(field, &kept, &place);
 }
 
@@ -460,19 +498,73 @@ bring_up(const f6_field *field, int64 position)
 void
 f6_field_keep(const f6_field *field, bool wait)
 {
+	f6_registry_moment registry;
 	int64 horizon;
 
 	if (XactReadOnly || RecoveryInProgress() || IsInParallelMode() || IsolationUsesXactSnapshot())
 		return;
-	if (!f6_lock_field(field->path, field->legal, wait) || !f6_event_type_try_lock())
+	if (!f6_lock_field(field->path, field->legal, wait) || !registry_now(&registry, wait))
 		return;
-	/* The own events of a transaction are there as long as what it keeps of them. */
-	horizon = f6_horizon_now(true);
+	f6_kept_fields_lock(RowExclusiveLock);
+	/* The transaction's own events hold it back too: not all of these need be visible to it yet. */
+	horizon = f6_horizon_now(false);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	bring_up(field, horizon);
+	bring_up(field, horizon, &registry);
 	PopActiveSnapshot();
-	f6_event_type_unlock();
 	CommandCounterIncrement();
+}
+
+/* forget_spans removes the spans that belong to what is kept. */
+static void
+forget_spans(Relation table, int64 kept_id)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple row;
+
+	ScanKeyInit(&key, SPAN_KEPT_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(kept_id));
+	scan = systable_beginscan(table, f6_relation_oid(F6_KEPT_SPAN_BY_OBJECT), true,
+							  GetActiveSnapshot(), 1, &key);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		simple_table_tuple_delete(table, &row->t_self, GetActiveSnapshot());
+	}
+	systable_endscan(scan);
+}
+
+/* f6_field_forget removes all that is kept of a field, in every time zone; nobody else keeps it meanwhile. */
+void
+f6_field_forget(const f6_field *field)
+{
+	Relation kept;
+	Relation spans;
+	ScanKeyData keys[KEPT_LEGAL];
+	SysScanDesc scan;
+	HeapTuple row;
+
+	f6_kept_fields_lock(RowExclusiveLock);
+	kept = table_open(f6_relation_oid(F6_KEPT_FIELD), NoLock);
+	spans = table_open(f6_relation_oid(F6_KEPT_SPAN), NoLock);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ScanKeyInit(&keys[0], KEPT_PATH, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(field->path));
+	ScanKeyInit(&keys[1], KEPT_LEGAL, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(field->legal));
+	scan = systable_beginscan(kept, f6_relation_oid(F6_KEPT_FIELD_INDEX), true, GetActiveSnapshot(),
+							  lengthof(keys), keys);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		bool isnull;
+		Datum kept_id = heap_getattr(row, KEPT_ID, RelationGetDescr(kept), &isnull);
+
+		forget_spans(spans, DatumGetInt64(kept_id));
+		simple_table_tuple_delete(kept, &row->t_self, GetActiveSnapshot());
+	}
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	table_close(spans, NoLock);
+	table_close(kept, NoLock);
 }
 
 /* f6_kept_field_lacking returns the objects of which nothing can be kept, together with others. */
@@ -499,7 +591,7 @@ f6_kept_field_lacking(const f6_kept_field *kept, f6_objects *objects)
 		add_object_ids(objects, DatumGetUUIDP(object), 1);
 	}
 	systable_endscan(scan);
-	table_close(table, AccessShareLock);
+	table_close(table, NoLock);
 	make_unique(objects);
 }
 
@@ -520,6 +612,8 @@ f6_kept_field_spans(const f6_kept_field *kept, Jsonb *value, TimestampTz valid_a
 	Relation index = index_open(f6_relation_oid(F6_KEPT_SPAN_BY_VALUE), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	ScanKeyData keys[BY_VALUE_COLUMNS];
+	MemoryContext per_row =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 spans", ALLOCSET_DEFAULT_SIZES);
 	IndexScanDesc scan;
 
 	ScanKeyInit(&keys[BY_VALUE_KEPT_ID - 1], BY_VALUE_KEPT_ID, BTEqualStrategyNumber, F_INT8EQ,
@@ -534,6 +628,7 @@ f6_kept_field_spans(const f6_kept_field *kept, Jsonb *value, TimestampTz valid_a
 	index_rescan(scan, keys, BY_VALUE_COLUMNS, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
+		MemoryContext caller = MemoryContextSwitchTo(per_row);
 		f6_field_span span;
 
 		CHECK_FOR_INTERRUPTS();
@@ -541,9 +636,12 @@ f6_kept_field_spans(const f6_kept_field *kept, Jsonb *value, TimestampTz valid_a
 		read_span(slot->tts_values, &span);
 		if (f6_same_state(span.value, value))
 			receive(state, DatumGetUUIDP(slot->tts_values[SPAN_OBJECT_ID - 1]), &span);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(per_row);
 	}
+	MemoryContextDelete(per_row);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
-	table_close(table, AccessShareLock);
+	table_close(table, NoLock);
 }

@@ -5,6 +5,8 @@
 #ifndef F6_KEPT_FIELD_H
 #define F6_KEPT_FIELD_H
 
+#include "storage/lockdefs.h"
+
 #include "event_type.h"
 #include "field_span.h"
 
@@ -29,7 +31,9 @@ typedef struct f6_objects
 typedef void (*f6_field_span_receiver)(void *state, const pg_uuid_t *object,
 									   const f6_field_span *span);
 
+extern void f6_kept_fields_lock(LOCKMODE mode);
 extern bool f6_field_is_registered(const f6_field *field);
+extern void f6_field_forget(const f6_field *field);
 extern void f6_field_keep(const f6_field *field, bool wait);
 extern void f6_kept_field_read(const f6_field *field, f6_kept_field *kept);
 extern void f6_kept_field_changed(const f6_kept_field *kept, int64 until, f6_objects *objects);

@@ -285,16 +285,17 @@ drop_countable(f6_locks *locks, bool conditions)
 static LOCKMODE
 mode_to_take(const f6_lock *lock, bool has_some)
 {
+	LOCKMODE mode = lock_mode(lock);
 	LOCKTAG tag;
 
-	if (!has_some)
-		return lock_mode(lock);
+	if (!has_some || mode == ExclusiveLock)
+		return mode;
 	tag = lock_tag(lock->kind, lock->key);
 	if (f6_lock_is_held(&tag, ExclusiveLock))
 		return ExclusiveLock;
 	if (lock->kind == LOCK_LOG && f6_lock_is_held(&tag, ShareRowExclusiveLock))
 		return ShareRowExclusiveLock;
-	return lock_mode(lock);
+	return mode;
 }
 
 /* is_held tells whether the transaction has taken a lock before. */

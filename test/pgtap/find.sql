@@ -1,11 +1,19 @@
 -- Fields: f6_keep_field, f6_find and f6_forget_field.  What is found is held against folding everybody.
+-- In a database of its own, since nothing is kept of events that a transaction has not committed.
 
-begin;
-select plan(48);
+set client_min_messages = warning;
+drop database if exists f6_find;
+drop role if exists find_reader, find_some, find_admin;
+create database f6_find;
+\connect f6_find
+set client_min_messages = warning;
+create extension f6;
+create extension pgtap;
+select plan(56);
 
-set local timezone = 'UTC';
+set timezone = 'UTC';
 create schema find;
-select set_config('search_path', 'find, ' || current_setting('search_path'), true);
+select set_config('search_path', 'find, ' || current_setting('search_path'), false);
 
 create function object(name text) returns uuid language sql as $$ select f6_object_id('find', name) $$;
 
@@ -49,13 +57,13 @@ select f6_keep_field('/street');
 select is((select count(*) from f6.kept_span), 5::bigint, 'until it is asked for: a row for each span in which the value is the same');
 select is(found('/street', '"Elm 1"', '2003-06-01'), 'anna 2001-05-01 2004-05-01, bob 2003-05-01 infinity', 'the same is found by it');
 select is((select count(*) from f6.kept_field), 1::bigint, 'it says how far it goes');
-set local timezone = 'America/New_York';
+set timezone = 'America/New_York';
 select is(found('/street', '"Elm 1"', '2003-05-01 04:00+00'), 'anna 2001-05-01 2004-05-01, bob 2003-05-01 infinity', 'a date begins with the day of the session');
 select is(found('/street', '"Elm 1"', '2003-05-01 03:59+00'), 'anna 2001-05-01 2004-05-01', 'and not before it');
 select f6_keep_field('/street');
 select is((select count(*) from f6.kept_field), 2::bigint, 'so there is something of its own for each time zone');
 select is(found('/street', '"Elm 1"', '2003-05-01 03:59+00'), 'anna 2001-05-01 2004-05-01', 'with the same answer');
-set local timezone = 'UTC';
+set timezone = 'UTC';
 select is(found('/street', '"Elm 1"', '2003-05-01 03:59+00'), 'anna 2001-05-01 2004-05-01, bob 2003-05-01 infinity', 'which is not that of others');
 
 -- Errors
@@ -71,14 +79,18 @@ select throws_ok($$select f6_keep_field('street')$$, '22023', 'path "street" is 
 select throws_ok($$select f6_keep_field(null)$$, '22004', 'path must not be NULL', 'nor none');
 select throws_ok($$select f6_keep_field('/street', 'p')$$, '42704', 'projection "p" does not exist', 'nor of a projection');
 select throws_ok($$select f6_forget_field('/town')$$, '42704', 'field "/town" is not kept', 'what is not kept cannot be forgotten');
+select throws_ok(format('select f6_keep_field(%L)', '/' || repeat('x', 2000)), '54000', 'path is longer than 2000 bytes', 'nor a path that no index takes');
 select is((select count(*) from f6.field), 1::bigint, 'and nothing is left of that');
+begin isolation level repeatable read;
+select throws_ok($$select f6_keep_field('/street')$$, '25001', null, 'nor is a field kept with a snapshot of before');
+rollback;
 
 -- Privileges
 create role find_reader;
 create role find_some;
 grant usage on schema find to find_reader, find_some;
 grant f6_reader to find_reader, find_some;
-set local role find_reader;
+set role find_reader;
 select is(found('/street', '"Elm 1"', '2003-06-01'), 'anna 2001-05-01 2004-05-01, bob 2003-05-01 infinity', 'who may read all events may search');
 select throws_ok('select from f6.kept_span', '42501', null, 'but not read what is kept');
 select throws_ok($$select f6_keep_field('/town')$$, '42501', null, 'nor have more kept');
@@ -87,17 +99,44 @@ reset role;
 create role find_admin;
 grant usage on schema find to find_admin;
 grant f6_admin, f6_reader to find_admin;
-set local role find_admin;
+set role find_admin;
 select lives_ok($$select f6_keep_field('/town')$$, 'an administrator who may read may');
 select lives_ok($$select f6_forget_field('/town')$$, 'both');
 reset role;
 alter table f6.event enable row level security;
 create policy find_policy on f6.event for select to find_reader using (event_type = 'Note');
-set local role find_reader;
+set role find_reader;
 select throws_ok($$select f6_find(null, '/street', '"Elm 1"')$$, '42501', 'permission denied to search the states of all objects', 'who sees some events cannot search');
 reset role;
 drop policy find_policy on f6.event;
 alter table f6.event disable row level security;
+alter table f6.event_object enable row level security;
+create policy find_policy on f6.event_object for select to find_reader using (position > 2);
+set role find_reader;
+select throws_ok($$select f6_find(null, '/street', '"Elm 1"')$$, '42501', 'permission denied to search the states of all objects', 'nor who sees some links');
+reset role;
+drop policy find_policy on f6.event_object;
+alter table f6.event_object disable row level security;
+set role find_some;
+select throws_ok($$select f6.lock_field(null, '/street', false)$$, '42501', null, 'who may not keep cannot keep others from it');
+reset role;
+
+-- A trigger that searches while events are being appended.
+create function search() returns trigger language plpgsql as $$ begin perform f6_find(null, '/mail', '"m"'); return new; end $$;
+create trigger a_search before insert on f6.event for each row execute function search();
+create trigger b_search after insert on f6.event for each row execute function search();
+select f6_register_event_type('Mail', '1', '{}');
+select f6_keep_field('/mail');
+set f6.snapshot_events = 1;
+select count(*) from f6_append((select jsonb_agg(jsonb_build_object('event_type', 'Mail', 'object_ids', array[object('mail ' || n)], 'event_data', '{"mail": "m"}'::jsonb)) from generate_series(1, 40) as n));
+insert into f6.event (event_type, object_ids, event_data) select 'Mail', array[object('mail ' || n)], '{"mail": "m"}' from generate_series(41, 60) as n;
+select is((select count(*) from f6_find(null, '/mail', '"m"')), 60::bigint, 'all are found afterwards');
+select is((select count(*) from f6_find(null, '/mail', '"m"')), 60::bigint, 'and once they are kept');
+select is((select count(distinct object_id) from f6.kept_span where value = '"m"'), 60::bigint, 'as they are');
+drop trigger a_search on f6.event;
+drop trigger b_search on f6.event;
+reset f6.snapshot_events;
+select f6_forget_field('/mail');
 
 select lives_ok($$select f6_forget_field('/street')$$, 'a field is forgotten');
 select is((select count(*) from f6.kept_span) + (select count(*) from f6.kept_field) + (select count(*) from f6.field), 0::bigint, 'with all that was kept');
@@ -170,7 +209,16 @@ select random_event() from generate_series(1, 100);
 select compare(8, 5);
 select f6_register_event_type('Other', '1', '{}');
 select compare(9, 1);
+select f6_register_event_type('Note', '2', '{}', legal_when_claimed => true), f6_register_upcaster('Note', '1', '2', steps => '[{"op": "rename", "path": "/a", "to": "b"}]');
+select compare(13, 1);
+select f6_deprecate_event_type('Note', '2', 'version 1 is read again');
+select compare(10, 0);
+select compare(11, 1);
+truncate f6.kept_field, f6.kept_span;
+select compare(12, 1);
 select is((select sum(differences) from round), 0::numeric, 'whoever is found is who has the value');
+select is((select kept from round where number = 12), 0::bigint, 'only f6_keep_field begins');
+select f6_keep_field(p, legal => l) from unnest(array['', '/a', '/b/c', '/list/0', '/~0~1']) as p, unnest(array[true, false]) as l;
 select cmp_ok((select min(found) from round), '>', 50::bigint, 'and somebody is');
 select cmp_ok((select max(kept) from round), '>', 300::bigint, 'from what is kept');
 select is((select count(*) from f6.kept_span as s join f6.kept_span as t using (kept_id, object_id)
@@ -178,4 +226,7 @@ select is((select count(*) from f6.kept_span as s join f6.kept_span as t using (
     'where nothing overlaps');
 
 select * from finish();
-rollback;
+\connect f6_pgtap
+set client_min_messages = warning;
+drop database f6_find;
+drop role find_reader, find_some, find_admin;

@@ -65,6 +65,13 @@ begin;
 select from f6_append('Note', array[o(-5)], '1', unless => '[{}]', after => f6_horizon(), id => o(-6));
 select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
 SQL
+is($node->safe_psql('postgres', <<'SQL'), "0|ExclusiveLock|1\n0|ShareRowExclusiveLock|1\n2|ExclusiveLock|1", 'also after a batch on a condition, whose lock excludes less');
+set f6.bulk_threshold = 2;
+begin;
+select count(*) from f6_append(batch(-200000, 3), unless => jsonb_build_array(jsonb_build_object('objects', array[o(-8)]))) having count(*) < 3;
+select from f6_append('Note', array[o(-9)], '1', unless => '[{}]', after => 9223372036854775807);
+select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+SQL
 is($node->safe_psql('postgres', <<'SQL'), 't', 'the lock that everybody takes costs nobody a place in the lock table');
 begin;
 select from f6_append('Note', array[o(-7)], '1', after => 0);
@@ -78,10 +85,15 @@ open my $out, '>', $file or die "$file: $!";
 printf {$out} "Note\t{%08x-0000-4000-8000-000000000000}\t%d\n", $_, $_ foreach 1 .. $rows;
 close $out or die "$file: $!";
 my $before = $node->safe_psql('postgres', 'select count(*) from f6.event');
-my $writers = start([ 'pgbench', '-n', '-c', 4, '-j', 2, '-T', 600, '--max-tries', 10, '-f', '-', $node->connstr('postgres') ],
-	'<', \"select from f6_append('Note', array[gen_random_uuid()], '1', after => 0);", '>', \my $ignored, '2>', \my $complaint);
+my $script = $node->basedir . '/script';
+open my $lines, '>', $script or die "$script: $!";
+print {$lines} "select from f6_append('Note', array[gen_random_uuid()], '1', after => 0);\n";
+close $lines or die "$script: $!";
+my $writers = start([ 'pgbench', '-n', '-c', 4, '-j', 2, '-T', 600, '--max-tries', 10, '-f', $script, $node->connstr('postgres') ],
+	'>', \my $ignored, '2>', \my $complaint);
 is($node->psql('postgres', "copy f6.event (event_type, object_ids, event_data) from '$file'"), 0, "COPY of $rows rows with as many objects");
 $writers->kill_kill;
+cmp_ok($node->safe_psql('postgres', 'select count(*) from f6.event'), '>', $before + $rows, 'while others append on conditions');
 is($node->safe_psql('postgres', "select count(*) from f6.event where object_ids[1]::text like '%-0000-4000-8000-000000000000'"), $rows, 'all are there');
 is(broken_links($node), '', 'and linked');
 
