@@ -7,7 +7,7 @@ create aggregate bench.merge(jsonb) (sfunc = jsonb_concat, stype = jsonb);
 create table bench.history (kind text, size integer, object_id uuid, primary key (kind, size));
 insert into bench.history (kind, size, object_id)
     select kind, size, bench.object_id(1000000 + row_number() over ()::integer)
-        from (values ('claimed', 10), ('claimed', 100), ('claimed', 1000), ('claimed', 10000), ('claimed', 100000),
+        from (values ('claimed', 10), ('claimed', 100), ('claimed', 1000), ('claimed', 10000), ('claimed', 100000), ('claimed', 1000000),
                   ('validated', 10), ('validated', 100), ('validated', 1000), ('validated', 10000), ('growing', 5000)) as h (kind, size);
 
 -- A type whose data has a field for each event, so that a state of 5,000 events has 100 kB.
