@@ -55,9 +55,9 @@ create function @extschema@.f6_pending(
 ) returns setof record
     language sql stable parallel restricted cost 1000
 begin atomic
-    -- An age beyond all times is that of no claim, or of all.
+    -- An age that no time could be subtracted for is that of no claim, or of all.
     with clock as materialized (
-        select c.now, case when $4 > interval '200000 years' then '-infinity'
+        select c.now, case when $4 > interval '6000 years' then '-infinity'
                            when $4 < interval '-200000 years' then 'infinity'
                            else coalesce(c.now - $4, 'infinity') end as created_until
             from clock_timestamp() as c (now))
@@ -97,7 +97,7 @@ begin
         raise exception 'reason must not be NULL'
             using errcode = 'null_value_not_allowed', hint = 'It is recorded in the metadata of the correction.';
     end if;
-    if reason operator(pg_catalog.~) '^\s*$' then
+    if pg_catalog.btrim(reason, E' \t\n\r\f\v') operator(pg_catalog.=) '' then
         raise exception 'reason must not be empty'
             using errcode = 'invalid_parameter_value', hint = 'It is recorded in the metadata of the correction.';
     end if;

@@ -58,25 +58,11 @@ comment on function f6.fill_field(text, boolean) is 'brings what is kept of a fi
 
 create function f6.empty_field(path text, legal boolean) returns void
     language c volatile as 'MODULE_PATHNAME', 'f6_empty_field';
-comment on function f6.empty_field(text, boolean) is 'removes all that is kept of a field, which the caller has locked';
+comment on function f6.empty_field(text, boolean) is 'removes all that is kept of a field';
 
 create function f6.lock_field(projection text, path text, legal boolean) returns void
     language c volatile as 'MODULE_PATHNAME', 'f6_lock_field_of';
 comment on function f6.lock_field(text, text, boolean) is 'keeps others from keeping anything of a field until the transaction ends';
-
-create function f6.list_field_spans(
-    object_id uuid,
-    path text,
-    legal boolean,
-    out known_from timestamptz,
-    out known_to timestamptz,
-    out valid_from timestamptz,
-    out valid_to timestamptz,
-    out value jsonb
-) returns setof record
-    language c stable parallel restricted cost 100 as 'MODULE_PATHNAME', 'f6_list_field_spans';
-comment on function f6.list_field_spans(uuid, text, boolean) is
-    'when a field of an object had which value, as known when: rectangles that do not overlap';
 
 create type f6.found as (object_id uuid, valid_from timestamptz, valid_to timestamptz);
 comment on type f6.found is 'an object whose state has the value that was searched for, and the span of material time in which it does';

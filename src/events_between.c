@@ -109,8 +109,7 @@ f6_query_objects(PG_FUNCTION_ARGS)
 Datum
 f6_check_known(PG_FUNCTION_ARGS)
 {
-	if (f6_argument_known_from(fcinfo, 0) > f6_argument_known_at(fcinfo, 1, "known_to"))
-		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
-						errmsg("known_from must not be later than known_to")));
+	f6_check_known_span(f6_argument_known_from(fcinfo, 0),
+						f6_argument_known_at(fcinfo, 1, "known_to"));
 	PG_RETURN_BOOL(true);
 }

@@ -29,7 +29,6 @@ F6_FUNCTION(f6_find);
 F6_FUNCTION(f6_fill_field);
 F6_FUNCTION(f6_empty_field);
 F6_FUNCTION(f6_lock_field_of);
-F6_FUNCTION(f6_list_field_spans);
 
 /* As much as an index takes, with the rest of its entry. */
 #define MAX_PATH_LENGTH 2000
@@ -78,6 +77,19 @@ check_reader(void)
 			 errmsg("permission denied to search the states of all objects"),
 			 errhint("It takes SELECT on f6.event and f6.event_object, without policies for their "
 					 "rows.")));
+}
+
+/* check_keeper refuses a caller who may not say which fields are kept. */
+static void
+check_keeper(void)
+{
+	Relation table = table_open(f6_relation_oid(F6_FIELD), AccessShareLock);
+	AclResult allowed =
+		pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT | ACL_DELETE);
+
+	if (allowed != ACLCHECK_OK)
+		aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(table));
+	table_close(table, NoLock);
 }
 
 /* check_registered refuses a field that is not kept. */
@@ -210,22 +222,10 @@ f6_fill_field(PG_FUNCTION_ARGS)
 	f6_field field;
 
 	read_field(fcinfo, 0, 1, &field);
+	check_keeper();
 	check_reader();
 	f6_field_keep(&field, true);
 	PG_RETURN_VOID();
-}
-
-/* check_keeper refuses a caller who may not say which fields are kept. */
-static void
-check_keeper(void)
-{
-	Relation table = table_open(f6_relation_oid(F6_FIELD), AccessShareLock);
-	AclResult allowed =
-		pg_class_aclcheck(RelationGetRelid(table), GetUserId(), ACL_INSERT | ACL_DELETE);
-
-	if (allowed != ACLCHECK_OK)
-		aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(table));
-	table_close(table, NoLock);
 }
 
 /* f6_lock_field_of(projection, path, legal) keeps others from keeping anything of a field until the transaction ends. */
@@ -249,7 +249,7 @@ f6_lock_field_of(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* f6_empty_field(path, legal) removes all that is kept of a field; the caller has locked it. */
+/* f6_empty_field(path, legal) removes all that is kept of a field. */
 Datum
 f6_empty_field(PG_FUNCTION_ARGS)
 {
@@ -259,31 +259,4 @@ f6_empty_field(PG_FUNCTION_ARGS)
 	check_keeper();
 	f6_field_forget(&field);
 	PG_RETURN_VOID();
-}
-
-/* f6_list_field_spans(object_id, path, legal) returns when a field of an object had which value, as known when. */
-Datum
-f6_list_field_spans(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	f6_field field;
-	f6_field_spans spans;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		return (Datum) 0;
-	read_field(fcinfo, 1, 2, &field);
-	f6_field_spans_read(&field, PG_GETARG_UUID_P(0), &spans);
-	for (uint64 i = 0; i < spans.count; i++)
-	{
-		const f6_field_span *span = &spans.spans[i];
-		Datum values[] = { TimestampTzGetDatum(span->known_from),
-						   TimestampTzGetDatum(span->known_to),
-						   TimestampTzGetDatum(span->valid_from),
-						   TimestampTzGetDatum(span->valid_to), JsonbPGetDatum(span->value) };
-		bool nulls[lengthof(values)] = { false };
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	return (Datum) 0;
 }

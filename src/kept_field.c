@@ -52,18 +52,19 @@
 /* The hash, like that of no value, in the rows of objects of which nothing can be kept. */
 #define HASH_OF_NOTHING (-1)
 
-/* columns of f6.field, and of its primary key */
+/* columns of f6.field, of its primary key, and the first ones of f6.kept_field */
 enum field_column
 {
 	FIELD_PATH = 1,
-	FIELD_LEGAL
+	FIELD_LEGAL,
+	FIELD_COLUMNS = FIELD_LEGAL
 };
 
 /* columns of f6.kept_field; its primary key has the first three */
 enum kept_column
 {
-	KEPT_PATH = 1,
-	KEPT_LEGAL,
+	KEPT_PATH = FIELD_PATH,
+	KEPT_LEGAL = FIELD_LEGAL,
 	KEPT_TIME_ZONE,
 	KEPT_ID,
 	KEPT_POSITION,
@@ -140,18 +141,25 @@ f6_kept_fields_lock(LOCKMODE mode)
 	LockRelationOid(f6_relation_oid(F6_KEPT_SPAN), mode);
 }
 
+/* set_field_keys sets the keys by which a field is found in f6.field, or what is kept of it in f6.kept_field. */
+static void
+set_field_keys(ScanKey keys, const f6_field *field)
+{
+	ScanKeyInit(&keys[0], FIELD_PATH, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(field->path));
+	ScanKeyInit(&keys[1], FIELD_LEGAL, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(field->legal));
+}
+
 /* f6_field_is_registered tells whether a field is one that is kept. */
 bool
 f6_field_is_registered(const f6_field *field)
 {
 	Relation table = table_open(f6_relation_oid(F6_FIELD), AccessShareLock);
-	ScanKeyData keys[FIELD_LEGAL];
+	ScanKeyData keys[FIELD_COLUMNS];
 	SysScanDesc scan;
 	bool is_registered;
 
-	ScanKeyInit(&keys[0], FIELD_PATH, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(field->path));
-	ScanKeyInit(&keys[1], FIELD_LEGAL, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(field->legal));
+	set_field_keys(keys, field);
 	scan = systable_beginscan(table, f6_relation_oid(F6_FIELD_INDEX), true, GetActiveSnapshot(),
 							  lengthof(keys), keys);
 	is_registered = HeapTupleIsValid(systable_getnext(scan));
@@ -180,9 +188,7 @@ read_kept(const f6_field *field, f6_kept_field *kept, ItemPointer place)
 	HeapTuple row;
 
 	memset(kept, 0, sizeof(f6_kept_field));
-	ScanKeyInit(&keys[0], KEPT_PATH, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(field->path));
-	ScanKeyInit(&keys[1], KEPT_LEGAL, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(field->legal));
+	set_field_keys(keys, field);
 	ScanKeyInit(&keys[2], KEPT_TIME_ZONE, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(time_zone()));
 	scan = systable_beginscan(table, f6_relation_oid(F6_KEPT_FIELD_INDEX), true,
@@ -234,17 +240,23 @@ begin_objects(f6_objects *objects)
 	objects->ids = palloc(objects->room * sizeof(pg_uuid_t));
 }
 
+/* make_room makes room for so many more: each object that is there stays once, and the rest of the room is at least as large. */
+static void
+make_room(f6_objects *objects, uint64 count)
+{
+	make_unique(objects);
+	if (objects->count + count <= objects->room / 2)
+		return;
+	objects->room = 2 * (objects->room + count);
+	objects->ids = repalloc_huge(objects->ids, objects->room * sizeof(pg_uuid_t));
+}
+
 /* add_object_ids adds objects to others. */
 static void
 add_object_ids(f6_objects *objects, const pg_uuid_t *ids, uint64 count)
 {
 	if (objects->count + count > objects->room)
-		make_unique(objects);
-	if (objects->count + count > objects->room / 2)
-	{
-		objects->room = 2 * (objects->room + count);
-		objects->ids = repalloc_huge(objects->ids, objects->room * sizeof(pg_uuid_t));
-	}
+		make_room(objects, count);
 	memcpy(&objects->ids[objects->count], ids, count * sizeof(pg_uuid_t));
 	objects->count += count;
 }
@@ -533,23 +545,22 @@ forget_spans(Relation table, int64 kept_id)
 	systable_endscan(scan);
 }
 
-/* f6_field_forget removes all that is kept of a field, in every time zone; nobody else keeps it meanwhile. */
+/* f6_field_forget removes all that is kept of a field, in every time zone; who is keeping it is waited for. */
 void
 f6_field_forget(const f6_field *field)
 {
 	Relation kept;
 	Relation spans;
-	ScanKeyData keys[KEPT_LEGAL];
+	ScanKeyData keys[FIELD_COLUMNS];
 	SysScanDesc scan;
 	HeapTuple row;
 
+	(void) f6_lock_field(field->path, field->legal, true);
 	f6_kept_fields_lock(RowExclusiveLock);
 	kept = table_open(f6_relation_oid(F6_KEPT_FIELD), NoLock);
 	spans = table_open(f6_relation_oid(F6_KEPT_SPAN), NoLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	ScanKeyInit(&keys[0], KEPT_PATH, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(field->path));
-	ScanKeyInit(&keys[1], KEPT_LEGAL, BTEqualStrategyNumber, F_BOOLEQ, BoolGetDatum(field->legal));
+	set_field_keys(keys, field);
 	scan = systable_beginscan(kept, f6_relation_oid(F6_KEPT_FIELD_INDEX), true, GetActiveSnapshot(),
 							  lengthof(keys), keys);
 	while (HeapTupleIsValid(row = systable_getnext(scan)))

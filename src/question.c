@@ -49,6 +49,19 @@ f6_argument_known_from(FunctionCallInfo fcinfo, int number)
 	return PG_GETARG_TIMESTAMPTZ(number);
 }
 
+/* f6_check_known_span refuses two formal times of which the first is later. */
+void
+f6_check_known_span(TimestampTz known_from, TimestampTz known_to)
+{
+	if (known_from > known_to)
+		ereport(
+			ERROR,
+			(errcode(F6_ERR_BAD_ARGUMENT), errmsg("known_from must not be later than known_to"),
+			 errdetail("known_from is %s, known_to %s.", pstrdup(timestamptz_to_str(known_from)),
+					   pstrdup(timestamptz_to_str(known_to))),
+			 errhint("Give the earlier one first.")));
+}
+
 /* f6_argument_legal returns whether only what has legal force counts. */
 bool
 f6_argument_legal(FunctionCallInfo fcinfo, int number)

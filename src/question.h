@@ -30,6 +30,7 @@ typedef struct f6_question
 extern TimestampTz f6_argument_valid_at(FunctionCallInfo fcinfo, int number);
 extern TimestampTz f6_argument_known_at(FunctionCallInfo fcinfo, int number, const char *name);
 extern TimestampTz f6_argument_known_from(FunctionCallInfo fcinfo, int number);
+extern void f6_check_known_span(TimestampTz known_from, TimestampTz known_to);
 extern bool f6_argument_legal(FunctionCallInfo fcinfo, int number);
 extern void f6_argument_projection(FunctionCallInfo fcinfo, int number);
 extern Jsonb *f6_argument_versions(FunctionCallInfo fcinfo, int number);

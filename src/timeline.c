@@ -302,9 +302,7 @@ f6_changes(PG_FUNCTION_ARGS)
 	read_question(fcinfo, 3, &question);
 	known_from = f6_argument_known_from(fcinfo, 1);
 	known_to = f6_argument_known_at(fcinfo, 2, "known_to");
-	if (known_from > known_to)
-		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
-						errmsg("known_from must not be later than known_to")));
+	f6_check_known_span(known_from, known_to);
 
 	question.known_at = known_to;
 	known = f6_known_claims_begin(&question);

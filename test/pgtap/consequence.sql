@@ -154,5 +154,17 @@ select is((select array_agg(id) from f6_consequences(e('name'))), null, 'what a 
 select throws_ok($$ select f6_consequences(f6_object_id('event', 'school')) $$, '42704', null, 'or does not exist');
 reset role;
 
+-- A link that no event has, which only rows let in unchecked can be.
+set local session_replication_role = replica;
+insert into f6.event_link (reference_id, "position")
+    select first.id, last."position"
+        from (select id, "position" from f6.event where event_reference is null order by "position" limit 1) as first,
+            (select "position" from f6.event where event_reference is null order by "position" desc limit 1) as last
+        where first."position" < last."position";
+set local session_replication_role = origin;
+select throws_ok(
+    $$select f6_consequences((select id from f6.event where event_reference is null order by "position" limit 1))$$,
+    'XX001', null, 'a link that its event knows nothing of is told');
+
 select * from finish();
 rollback;

@@ -46,6 +46,8 @@ select is(pending('Claim', o('x')), 'a e', 'of a type about an object');
 select is(pending(event_source_type => 'citizen'), 'a', 'by the source''s type');
 select is(pending(object_id => o('y'), event_source_type => 'parent'), 'e', 'and about an object');
 select is(pending(older_than => '1 day'), null, 'by age');
+select is(pending(older_than => age), null, 'of ' || age || ' there is none') from unnest(array['6000 years', '6001 years', '10000 years', '178000000 years']::interval[]) as age;
+select is(pending(older_than => age), pending(), 'of ' || age || ' is each') from unnest(array['-10000 years', '-300000 years', '-178000000 years']::interval[]) as age;
 select is(pending(older_than => '0 s'), 'a b c e', 'of any age');
 select results_eq($$ select "position", object_ids, event_type, event_source_type, created_at, age between '0' and '1 hour', withdrawn from f6_pending() where id = e('e') $$,
     $$ select "position", object_ids, event_type, event_source_type, created_at, true, false from f6.event where id = e('e') $$, 'what is said of each');
@@ -82,6 +84,7 @@ select is(raised($$ select f6_validate_claim(e('nobody')) $$), '42704 event ID d
 select is(raised($$ select f6_validate_claim(null) $$), '22004 event_id must not be NULL:', 'nor NULL');
 select is(raised($$ select f6_reject_claim(e('b'), null) $$), '22004 reason must not be NULL:', 'a reason is needed');
 select is(raised($$ select f6_reject_claim(e('b'), ' ') $$), '22023 reason must not be empty:', 'that says something');
+select is(raised($$ select f6_reject_claim(e('b'), E' \t\n') $$), '22023 reason must not be empty:', 'not only blanks');
 select f6_register_event_type('Other', '2', 'true');
 select say('o1', type => 'Other', object => 'z');
 insert into f6.event (id, event_type, event_version, object_ids, event_data) values (e('o'), 'Other', '1', array[o('z')], '1');

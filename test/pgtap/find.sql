@@ -9,7 +9,7 @@ create database f6_find;
 set client_min_messages = warning;
 create extension f6;
 create extension pgtap;
-select plan(56);
+select plan(58);
 
 set timezone = 'UTC';
 create schema find;
@@ -119,6 +119,8 @@ drop policy find_policy on f6.event_object;
 alter table f6.event_object disable row level security;
 set role find_some;
 select throws_ok($$select f6.lock_field(null, '/street', false)$$, '42501', null, 'who may not keep cannot keep others from it');
+select throws_ok($$select f6.fill_field('/street', false)$$, '42501', null, 'nor begin what is kept, in whatever time zone');
+select throws_ok($$select f6.empty_field('/street', false)$$, '42501', null, 'nor empty it');
 reset role;
 
 -- A trigger that searches while events are being appended.
