@@ -201,24 +201,23 @@ correct_targets(f6_resolution *resolving, const f6_object_event *correction, con
 	return decides;
 }
 
-/* verdict_of returns a verdict on an event that no correction restates or removes. */
-static f6_verdict
-verdict_of(f6_part part)
-{
-	f6_verdict verdict = { .part = part };
-
-	return verdict;
-}
-
 /* verdict_by returns a verdict on an event that a correction may restate or remove. */
 static f6_verdict
 verdict_by(f6_part part, const mark *own)
 {
-	f6_verdict verdict = verdict_of(part);
+	f6_verdict verdict = { .part = part };
 
 	if (own != NULL && own->corrected != NULL)
 		verdict.by = &own->corrected_by;
 	return verdict;
+}
+
+/* keep_by keeps what a verdict names until the next event is met: marks move when others are added. */
+static void
+keep_by(f6_verdict *verdict)
+{
+	if (verdict->by != NULL)
+		verdict->by = memcpy(palloc(UUID_LEN), verdict->by, UUID_LEN);
 }
 
 /* meet_correction lets a correction that is in force decide. */
@@ -232,11 +231,9 @@ meet_correction(f6_resolution *resolving, const f6_object_event *correction, con
 		return verdict_by(F6_PART_REMOVED, own);
 	if (!has_force(resolving, correction, own))
 		return verdict_by(F6_PART_NOT_VALIDATED, own);
-	/* Marks move when others are added. */
 	verdict = verdict_by(F6_PART_CORRECTS, own);
 	said = verdict.by != NULL ? own->corrected : copy_content(resolving, correction);
-	if (verdict.by != NULL)
-		verdict.by = memcpy(MemoryContextAlloc(resolving->working, UUID_LEN), verdict.by, UUID_LEN);
+	keep_by(&verdict);
 	if (!correct_targets(resolving, correction, said))
 		verdict.part = F6_PART_SUPERSEDED;
 	return verdict;
@@ -246,17 +243,19 @@ meet_correction(f6_resolution *resolving, const f6_object_event *correction, con
 static f6_verdict
 meet_validation(f6_resolution *resolving, const f6_object_event *validation, const mark *own)
 {
+	f6_verdict verdict = verdict_by(F6_PART_VALIDATES, own);
 	f6_uuids targets;
 
 	if (is_removed(own))
 		return verdict_by(F6_PART_REMOVED, own);
 	if (resolving->question->legal)
 	{
+		keep_by(&verdict);
 		targets = read_references(validation);
 		for (int i = 0; i < targets.count; i++)
 			mark_event(resolving, &targets.ids[i])->validated = true;
 	}
-	return verdict_of(F6_PART_VALIDATES);
+	return verdict;
 }
 
 /* add_claim returns a new place at the end of the claims. */

@@ -1,14 +1,17 @@
 # Real input: the residences of the public test set of the Dutch population registry.  F6::Brp says
 # how its records become events.  Checked are questions whose answers were worked out by reading
-# the file, the totals, the links, and every record of every person against SQL over the plain
-# file, which PostgreSQL's own CSV reader loads.
+# the file, the totals, the links, every record of every person against SQL over the plain
+# file, which PostgreSQL's own CSV reader loads, and every question about histories against F6::Model.
 use strict;
 use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use Encode qw(decode_utf8);
+use F6::Answers qw(compare kinds_of_questions microseconds);
 use F6::Brp;
+use F6::Model;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -369,6 +372,9 @@ compare_with_plain_file();
 note sprintf 'compared with the plain file in %.1f s', time - $started;
 check_refusal();
 ask_about_unvalidated_claims();
+$started = time;
+compare_with_model();
+note sprintf 'compared with the model in %.1f s', time - $started;
 
 $node->stop;
 done_testing();
@@ -693,4 +699,102 @@ sub ask_about_unvalidated_claims
 			"$legally\n$as_claimed", "legally and as claimed, $valid_on as known on $known_on: $why");
 	}
 	return;
+}
+
+# Asks f6 and the model, which reads the log as it is stored, every kind of question about every person, at random times at
+# which something is recorded or begins to be true.
+sub compare_with_model
+{
+	leave_undecided();
+
+	my $model = read_model();
+	my @days = map { $_->{time} } map { @{ $model->timeline($_->{object}, F6::Model::INFINITY, 0) } } @lists;
+	my @recorded = map { $_->{created_at} } $model->all_events;
+	my $valid_at = sub { rand() < 0.2 ? F6::Model::INFINITY : $days[ rand @days ] - int rand 2 };
+	my $known_at = sub { rand() < 0.2 ? F6::Model::INFINITY : $recorded[ rand @recorded ] - int rand 2 };
+	my $legal = sub { int rand 2 };
+	my $view = $model->new_view([ $model->all_events ], 0);
+	my @standing = grep { !$model->removed($view, $_) } $model->all_events;
+	my $event = sub { $standing[ rand @standing ]{id} };
+	my @persons = map { $_->{object} } @lists;
+	my $field = sub {
+		my ($path, $valid, $known, $legally) = (qw(/straat /postcode)[ rand 2 ], $valid_at->(), $known_at->(), $legal->());
+		my $state = $model->state_at($persons[ rand @persons ], $valid, $known, $legally);
+		return ($path, $state && $model->at_pointer($$state, $path) || 'Nergens', $valid, $known, $legally, \@persons);
+	};
+	my %questions = (
+		f6_history => [ map { [ $_, $known_at->(), $legal->() ] } @persons ],
+		f6_formal_history => [ map { [ $_, $valid_at->(), $legal->() ] } @persons ],
+		f6_bitemporal => [ map { my $person = $_; map { [ $person, $_ ] } 0, 1 } @persons ],
+		f6_changes => [ map { [ $_, (sort { $a <=> $b } $known_at->(), $known_at->()), $legal->() ] } @persons ],
+		f6_explain => [ map { [ $_, $valid_at->(), $known_at->(), $legal->() ] } @persons ],
+		f6_states_asof => [ map { [ \@persons, $valid_at->(), $known_at->(), $legal->() ] } 1 .. 20 ],
+		f6_find => [ map { [ $field->() ] } 1 .. 100 ],
+		f6_consequences => [ map { [ $event->(), F6::Model::INFINITY ] } 1 .. 100 ],
+		f6_pending => [ map { [$_] } @persons[ 0 .. 49 ], map { $_->{object} } grep { $_->{number} eq $mover } @lists ],
+		f6_retract => [ map { [ $event->(), qw(none all)[ rand 2 ] ] } 1 .. 50 ]);
+
+	query("select f6_keep_field(path, legal => legal)
+		from unnest(array['/straat', '/postcode']) as path, unnest(array[true, false]) as legal");
+	for my $kind (kinds_of_questions())
+	{
+		my @compared = compare($kind, $model, \&ask, @{ $questions{$kind} });
+		my @differ = grep { !$_->{is_same} } @compared;
+
+		cmp_ok(scalar(grep { @{ $_->{ours} } } @compared), '>', 0, "$kind: there are answers");
+		is(scalar @differ, 0, "$kind: f6 and the model agree on all of " . @compared . ' questions')
+			or diag explain $differ[0];
+	}
+	return;
+}
+
+# Appends again what thirty persons said last, validates that of twenty, and withdraws the validations of ten.
+sub leave_undecided
+{
+	query(q{
+		create table waiting as
+		select row_number() over (order by object_id) as number, object_id, max("position") as "position", null::uuid as id
+		from f6.event_object join f6.event using ("position")
+		where event_kind = 'claim'
+		group by object_id
+		order by object_id
+		limit 30;
+		update waiting w set id = (select (f6_append(e.event_type, e.object_ids, e.event_data)).id
+			from f6.event e where e."position" = w."position");
+		select (f6_retract((f6_validate_claim(id)).id, 'not by an official')).object_id from waiting where number <= 10;
+		select f6_validate_claim(id) from waiting where number > 20});
+	return;
+}
+
+# Returns a model of the log as it is stored.
+sub read_model
+{
+	my $json = JSON::PP->new;
+	my %times = map { split /\|/ } ask('
+		select ' . microseconds("day::timestamp at time zone 'UTC'") . " || '|' || " . microseconds('day::timestamptz') . q{
+		from (select distinct event_data ->> 'geldigVanaf' as day from f6.event) as days
+		where day is not null});
+	my $model = F6::Model->new(
+		types => { 'Verblijfplaats 1' => { valid_from => '/geldigVanaf' } },
+		local_time => sub { $times{ $_[0] } });
+
+	for (ask('
+		select jsonb_build_array("position", id, ' . microseconds('created_at') . '::text, ' . microseconds('occurred_at') . q{::text,
+			object_ids, event_kind, event_reference, event_type || ' ' || event_version, event_data)
+		from f6.event order by "position"}))
+	{
+		my %event;
+		@event{qw(position id created_at occurred_at objects kind references type data)} = @{ $json->decode($_) };
+		$event{data}{huisnummer} = F6::Model::number($event{data}{huisnummer}) if $event{data} && $event{data}{huisnummer};
+		$model->add(\%event);
+	}
+	return $model;
+}
+
+# Returns the lines that SQL prints, decoded.
+sub ask
+{
+	my ($sql) = @_;
+
+	return split /\n/, decode_utf8(query($sql));
 }

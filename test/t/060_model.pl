@@ -1,5 +1,6 @@
-# What f6 says was true, compared with F6::Model, an independent statement of the rules, on
-# random histories appended through every door.  F6_SEED chooses other histories (random: new ones
+# What f6 says was true, compared with F6::Model, an independent statement of the rules, on random histories appended
+# through every door: claims and states at points of both times, and every other question about histories, whose answers
+# F6::Answers works out of the model.  F6_SEED chooses other histories (random: new ones
 # each time; the seed is shown), F6_ROUNDS more or fewer.
 use strict;
 use warnings;
@@ -7,6 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use F6::Answers qw(compare kinds_of_questions microseconds model_answer time_text);
 use F6::Model;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -87,18 +89,6 @@ sub uuid
 #
 # Times.
 #
-
-# Returns a time as PostgreSQL reads it.
-sub time_text
-{
-	my ($time) = @_;
-
-	return $time < 0 ? '-infinity' : 'infinity' if abs $time == INFINITY;
-
-	my ($second, $minute, $hour, $day, $month, $year) = gmtime($time / 1_000_000);
-	return sprintf '%04d-%02d-%02d %02d:%02d:%02d.%06d+00',
-	  $year + 1900, $month + 1, $day, $hour, $minute, $second, $time % 1_000_000;
-}
 
 # Returns a moment within so many days after 2024-03-01, mostly one that others share.
 sub moment
@@ -355,15 +345,6 @@ sub copy_field
 	return $text =~ s/\\/\\\\/gr =~ s/\t/\\t/gr =~ s/\n/\\n/gr;
 }
 
-# Returns the SQL for a time in microseconds since 1970.
-sub microseconds
-{
-	my ($time) = @_;
-
-	return "case when isfinite($time) then (extract(epoch from $time) * 1000000)::bigint"
-	  . " else case when $time > 'epoch' then 1 else -1 end * " . INFINITY . ' end';
-}
-
 # Returns the lines that SQL prints, run by one who may write history.
 sub run_sql
 {
@@ -459,6 +440,7 @@ sub near
 sub ask_f6
 {
 	my ($timezone, @questions) = @_;
+	my $snapshots = one_of(0, 1, 5, 100);
 	my @columns = map { my $i = $_; [ map { $_->[$i] } @questions ] } 0 .. 3;
 
 	$_ = [ map { '"' . time_text($_) . '"' } @$_ ] foreach @columns[ 1, 2 ];
@@ -466,6 +448,7 @@ sub ask_f6
 
 	my @lines = run_sql(<<"SQL");
 set timezone = '$timezone';
+set f6.snapshot_events = $snapshots;
 select (select string_agg(e.id::text, ',' order by e.ordinality)
           from f6_events(q.object_id, q.valid_at, q.known_at, q.legal) with ordinality as e),
        f6_state_asof(q.object_id, q.valid_at, q.known_at, legal => q.legal)
@@ -483,6 +466,80 @@ sub ask_model
 	my $state = $model->state(@$question);
 
 	return [ join(',', $model->events(@$question)), defined $state ? $state : '' ];
+}
+
+# The fields that are kept for f6_find, as claimed and legally.
+my @kept_paths = ('', '/a', '/b', '/a/b');
+
+# What makes a random question of each other kind out of a random question about a point: its parameters.
+my %other_questions = (
+	f6_history => sub { @_[ 1, 3, 4 ] },
+	f6_formal_history => sub { @_[ 1, 2, 4 ] },
+	f6_bitemporal => sub { @_[ 1, 4 ] },
+	f6_changes => sub {
+		my ($history, $object, undef, $known_at, $legal) = @_;
+		return ($object, (sort { $a <=> $b } $known_at, random_question($history)->[2]), $legal);
+	},
+	f6_explain => sub { @_[ 1 .. 4 ] },
+	f6_states_asof => sub {
+		my ($history, undef, @rest) = @_;
+		return ([ one_of(@{ $history->{objects} }), uuid(), @{ $history->{objects} } ], @rest);
+	},
+	f6_find => sub {
+		my ($history, $object, $valid_at, $known_at, $legal) = @_;
+		my $path = one_of(@kept_paths);
+		my $state = $history->{model}->state_at($object, $valid_at, $known_at, $legal);
+		my $value = $state && ref $$state eq 'HASH' ? $history->{model}->at_pointer($$state, $path) : undef;
+		return ($path, defined $value ? $value : random_scalar(), $valid_at, $known_at, $legal, $history->{objects});
+	},
+	f6_consequences => sub {
+		my ($history, undef, undef, $known_at) = @_;
+		return (one_of($history->{model}->all_events)->{id}, $known_at);
+	},
+	f6_pending => sub { $_[1] },
+	f6_retract => sub {
+		my ($history) = @_;
+		my @events = $history->{model}->all_events;
+		my $view = $history->{model}->new_view(\@events, 0);
+		return (one_of(grep { !$history->{model}->removed($view, $_) } @events)->{id}, one_of('none', 'all'));
+	});
+
+# Asks f6 and the model questions of every other kind, and returns those that they answer differently.  Counts the answers that
+# have something in them, and those that would be others if the model had one of its flaws.
+sub ask_other_questions
+{
+	my ($history, $timezone, $tally, @flawed) = @_;
+	my ($model, @differ) = ($history->{model});
+	my $ask = sub {
+		return run_sql("set timezone = '$timezone';\nset f6.snapshot_events = " . one_of(0, 1, 5) . ";\n$_[0]");
+	};
+
+	foreach my $kind (kinds_of_questions())
+	{
+		my @questions = map { [ $other_questions{$kind}->($history, @{ random_question($history) }) ] } 1 .. 30;
+
+		foreach my $compared (compare($kind, $model, $ask, @questions))
+		{
+			my $ours = "@{ $compared->{ours} }";
+
+			push @differ, $compared unless $compared->{is_same};
+			$tally->{"$kind: answers"}++ if $ours ne '';
+			$tally->{"$kind: answers of flawed models"}++
+			  if chance(20) && $ours ne "@{ model_answer($kind, one_of(@flawed), $compared->{question}) }";
+		}
+	}
+	return @differ;
+}
+
+# Prints an answer to a question of another kind that is not the model's.
+sub show_other_difference
+{
+	my ($history, $timezone, $differ) = @_;
+
+	show("F6_SEED=$seed, time zone $timezone, $differ->{kind}: " . F6::Model::text($differ->{question}));
+	show("f6:\n" . join("\n", @{ $differ->{theirs} }));
+	show("model:\n" . join("\n", @{ $differ->{ours} }));
+	return;
 }
 
 # Prints a question that f6 and the model answer differently, with what is known of the object.
@@ -860,6 +917,16 @@ sub run_as_admin
 	return split /\n/, $node->safe_psql('postgres', $sql);
 }
 
+# Has the fields kept that f6_find looks for, in a time zone.
+sub keep_fields
+{
+	my ($timezone) = @_;
+
+	run_as_admin("set timezone = '$timezone';\n" . join '',
+		map { "select f6_keep_field('$_'), f6_keep_field('$_', legal => true);\n" } @kept_paths);
+	return;
+}
+
 # What a question is compared with: that other answers are different shows that it matters.
 my @comparisons = ('of law and claim', 'of now known and then known', 'of now valid and then valid');
 
@@ -923,6 +990,13 @@ foreach my $round (1 .. $rounds)
 	show_difference($history, $timezone, map { $_->[ $differ[0] ] } \@questions, \@theirs, \@ours) if @differ;
 
 	tally_questions(\%tally, $model, \@ours, @questions);
+
+	keep_fields($timezone);
+	my @others = ask_other_questions($history, $timezone, \%tally, map { $model->as($flawed{$_}) } sort keys %flawed);
+	my %wrong_kinds = map { ($_->{kind} => 1) } @others;
+	is(join(' ', sort keys %wrong_kinds), '', "round $round: f6 and the model agree on every other question");
+	show_other_difference($history, $timezone, $_) foreach @others[ 0 .. ($#others < 2 ? $#others : 2) ];
+
 	my @sample = grep { $_ % 10 == 0 } 0 .. $#questions;
 	foreach my $flaw (keys %flawed)
 	{
@@ -952,6 +1026,11 @@ SKIP:
 	cmp_ok($tally{$_} || 0, '>', $tally{questions} / 20, "a twentieth of the answers tell the difference $_")
 	  foreach @comparisons;
 	ok($noticed{$_}, "a model in which $_ would be noticed") foreach sort keys %noticed;
+	foreach my $kind (kinds_of_questions())
+	{
+		cmp_ok($tally{"$kind: answers"} || 0, '>', $usual_rounds * 6, "$kind: a fifth of the answers have something in them");
+		ok($tally{"$kind: answers of flawed models"}, "$kind: flawed models answer differently");
+	}
 }
 
 $node->stop;

@@ -52,6 +52,24 @@ sub as
 	return bless { %$self, times => {}, views => {} }, $class;
 }
 
+# Returns a model of the same log, to which events can be added without this one.
+sub copy
+{
+	my ($self) = @_;
+	my %by_object = map { ($_ => [ @{ $self->{by_object}{$_} } ]) } keys %{ $self->{by_object} };
+
+	return bless { %$self, events => [ $self->all_events ], by_object => \%by_object, times => {}, views => {} },
+	  ref $self;
+}
+
+# Returns all events, in order of appending.
+sub all_events
+{
+	my ($self) = @_;
+
+	return @{ $self->{events} };
+}
+
 # Returns the object's events, in order of appending.
 sub events_of
 {
@@ -80,6 +98,56 @@ sub state
 
 	my $last = $line->[ $count - 1 ];
 	return $last->{text} ||= text($last->{state});
+}
+
+# Returns a reference to the state, which may be null; undef where nothing is known.
+sub state_at
+{
+	my ($self, $object, $valid_at, $known_at, $legal) = @_;
+	my $line = $self->timeline($object, $known_at, $legal);
+	my $count = $self->count_until($line, $valid_at);
+
+	return $count ? \$line->[ $count - 1 ]{state} : undef;
+}
+
+# Returns, by the JSON Pointer of each field of the state, the id of the claim that last wrote it.  A field is what has no
+# members below: a scalar, an array, an empty object.
+sub writers
+{
+	my ($self, $object, $valid_at, $known_at, $legal) = @_;
+	my $line = $self->timeline($object, $known_at, $legal);
+	my ($written, %writers);
+
+	$written = written($written, $_->{data}, $_->{id}) foreach @{$line}[ 0 .. $self->count_until($line, $valid_at) - 1 ];
+	note_writers(\%writers, '', $written) if $written;
+	return \%writers;
+}
+
+# Returns what a patch makes of a tree of writers: { by, members }, without members for what is no object.
+sub written
+{
+	my ($tree, $patch, $id) = @_;
+
+	return { by => $id } unless ref $patch eq 'HASH';
+
+	my %members = $tree && $tree->{members} ? %{ $tree->{members} } : ();
+	foreach my $name (keys %$patch)
+	{
+		$members{$name} = written($members{$name}, $patch->{$name}, $id);
+		delete $members{$name} unless defined $patch->{$name};
+	}
+	return { by => $id, members => \%members };
+}
+
+# Notes the writer of each field of a tree.
+sub note_writers
+{
+	my ($writers, $path, $tree) = @_;
+	my %members = %{ $tree->{members} || {} };
+
+	$writers->{$path} = $tree->{by} unless %members;
+	note_writers($writers, "$path/" . s/~/~0/gr =~ s{/}{~1}gr, $members{$_}) foreach keys %members;
+	return;
 }
 
 # Returns how many entries of a timeline are at or before the time.
@@ -319,6 +387,19 @@ sub text
 	return '[' . join(', ', map { text($_) } @$value) . ']' if $kind eq 'ARRAY';
 	return '{' . join(', ', members($value)) . '}' if $kind eq 'HASH';
 	return '"' . $value =~ s/(["\\\x00-\x1f])/$escapes{$1} || sprintf '\\u%04x', ord $1/ger . '"';
+}
+
+# Returns a text that is the same for values that are equal as jsonb compares them: numbers by value.
+sub canonical
+{
+	my ($value) = @_;
+	my $kind = ref $value;
+
+	return $$value =~ s/(\.\d*?)0+$/$1/r =~ s/\.$//r if $kind eq 'F6::Model::Number';
+	return '[' . join(', ', map { canonical($_) } @$value) . ']' if $kind eq 'ARRAY';
+	return '{' . join(', ', map { text($_) . ': ' . canonical($value->{$_}) } sort keys %$value) . '}'
+	  if $kind eq 'HASH';
+	return text($value);
 }
 
 # Returns the members of an object as text, in jsonb's order.
