@@ -29,6 +29,7 @@ create function f6.list_pending(
     created_until timestamptz,
     out id uuid,
     out "position" bigint,
+    out event_kind f6.event_kind,
     out object_ids uuid[],
     out event_type text,
     out event_source_type text,
@@ -37,7 +38,7 @@ create function f6.list_pending(
 ) returns setof record
     language c stable parallel restricted cost 1000 as 'MODULE_PATHNAME', 'f6_list_pending';
 comment on function f6.list_pending(text, uuid, text, timestamptz) is
-    'the claims of a type, or of an object, that are neither removed nor validated, in order';
+    'the claims and corrections of a type, or of an object, that wait for a validation, in order';
 
 create function @extschema@.f6_pending(
     event_type text default null,
@@ -46,6 +47,7 @@ create function @extschema@.f6_pending(
     older_than interval default null,
     out id uuid,
     out "position" bigint,
+    out event_kind f6.event_kind,
     out object_ids uuid[],
     out event_type text,
     out event_source_type text,
@@ -61,7 +63,7 @@ begin atomic
                            when $4 < interval '-200000 years' then 'infinity'
                            else coalesce(c.now - $4, 'infinity') end as created_until
             from clock_timestamp() as c (now))
-    select p.id, p."position", p.object_ids, p.event_type, p.event_source_type, p.created_at,
+    select p.id, p."position", p.event_kind, p.object_ids, p.event_type, p.event_source_type, p.created_at,
            greatest(clock.now - p.created_at, interval '0'), p.withdrawn
         from clock
         cross join lateral (
@@ -78,7 +80,7 @@ begin atomic
         order by p."position";
 end;
 comment on function @extschema@.f6_pending(text, uuid, text, interval) is
-    'the claims that wait for an official to decide: without a validation in force, and not removed';
+    'what waits for an official to decide: claims and corrections without a validation in force, and not removed';
 
 create function f6.version_to_append(event_type text, event_version text) returns text
     language sql stable
@@ -119,43 +121,43 @@ begin
         raise exception '% % has been removed already', event_kind, event_id
             using errcode = 'object_not_in_prerequisite_state',
                   detail = pg_catalog.format('Correction %s removes it.', removed_by),
-                  hint = 'Retract that correction if it was made in error.';
+                  hint = 'f6_validate_claim gives that correction legal force if it has none yet; f6_retract undoes it.';
     end if;
 end
 $body$;
 comment on function f6.check_not_removed(uuid, f6.event_kind, uuid) is
     'refuses an event that does not exist, or that a correction in force removes';
 
-create function f6.lock_claim(claim_id uuid, out event_type text, out event_version text)
+create function f6.lock_undecided(event_id uuid, out event_type text, out event_version text)
     language plpgsql
 as $body$
 declare
     decided record;
 begin
-    if claim_id is null then
+    if event_id is null then
         raise exception 'event_id must not be NULL'
-            using errcode = 'null_value_not_allowed', hint = 'Give the id of the claim to decide about.';
+            using errcode = 'null_value_not_allowed', hint = 'Give the id of the claim or correction to decide about.';
     end if;
-    perform f6.lock_decisions(array[claim_id], false);
-    select d.* into decided from f6.list_decisions(array[claim_id]) as d;
-    perform f6.check_not_removed(claim_id, decided.event_kind, decided.removed_by);
-    if decided.event_kind operator(pg_catalog.<>) 'claim'::f6.event_kind then
-        raise exception 'event % is no claim', claim_id
-            using errcode = 'check_violation', detail = pg_catalog.format('It is a %s.', decided.event_kind),
-                  hint = 'f6_append validates a correction; f6_retract removes any event.';
+    perform f6.lock_decisions(array[event_id], false);
+    select d.* into decided from f6.list_decisions(array[event_id]) as d;
+    perform f6.check_not_removed(event_id, decided.event_kind, decided.removed_by);
+    if decided.event_kind operator(pg_catalog.=) 'validation'::f6.event_kind then
+        raise exception 'event % is a validation', event_id
+            using errcode = 'check_violation', detail = 'Claims and corrections are validated or rejected.',
+                  hint = 'f6_retract withdraws a validation.';
     end if;
     if decided.validated_by is not null then
-        raise exception 'claim % has been validated already', claim_id
+        raise exception '% % has been validated already', decided.event_kind, event_id
             using errcode = 'object_not_in_prerequisite_state',
                   detail = pg_catalog.format('Validation %s gives it legal force.', decided.validated_by),
-                  hint = 'f6_retract withdraws a validation, or removes a claim that has one.';
+                  hint = 'f6_retract withdraws a validation, or removes what has one.';
     end if;
     event_type := decided.event_type;
     event_version := f6.version_to_append(decided.event_type, decided.event_version);
 end
 $body$;
-comment on function f6.lock_claim(uuid) is
-    'keeps others from deciding about a claim; refuses one that has been decided about, and what is no claim';
+comment on function f6.lock_undecided(uuid) is
+    'keeps others from deciding about a claim or correction; refuses one that has been decided about';
 
 create function @extschema@.f6_validate_claim(
     event_id uuid,
@@ -166,17 +168,17 @@ create function @extschema@.f6_validate_claim(
     language plpgsql
 as $body$
 declare
-    claim record;
+    undecided record;
 begin
-    select c.* into claim from f6.lock_claim(event_id) as c;
+    select u.* into undecided from f6.lock_undecided(event_id) as u;
     return @extschema@.f6_append(
-        event_type => claim.event_type, object_ids => null::pg_catalog.uuid[], event_data => null::pg_catalog.jsonb,
-        event_version => claim.event_version, event_kind => 'validation'::f6.event_kind, event_reference => array[event_id],
+        event_type => undecided.event_type, object_ids => null::pg_catalog.uuid[], event_data => null::pg_catalog.jsonb,
+        event_version => undecided.event_version, event_kind => 'validation'::f6.event_kind, event_reference => array[event_id],
         event_source_id => event_source_id, event_source_type => event_source_type, metadata => metadata);
 end
 $body$;
 comment on function @extschema@.f6_validate_claim(uuid, uuid, text, jsonb) is
-    'gives a claim legal force: appends the validation of one that has neither been validated nor removed';
+    'gives a claim or correction legal force: appends the validation of one that has neither been validated nor removed';
 
 create function @extschema@.f6_reject_claim(
     event_id uuid,
@@ -188,17 +190,17 @@ create function @extschema@.f6_reject_claim(
 as $body$
 declare
     metadata pg_catalog.jsonb := f6.check_reason(reason);
-    claim record;
+    undecided record;
 begin
-    select c.* into claim from f6.lock_claim(event_id) as c;
+    select u.* into undecided from f6.lock_undecided(event_id) as u;
     return @extschema@.f6_append(
-        event_type => claim.event_type, object_ids => null::pg_catalog.uuid[], event_data => 'null'::pg_catalog.jsonb,
-        event_version => claim.event_version, event_kind => 'correction'::f6.event_kind, event_reference => array[event_id],
+        event_type => undecided.event_type, object_ids => null::pg_catalog.uuid[], event_data => 'null'::pg_catalog.jsonb,
+        event_version => undecided.event_version, event_kind => 'correction'::f6.event_kind, event_reference => array[event_id],
         event_source_id => event_source_id, event_source_type => event_source_type, metadata => metadata);
 end
 $body$;
 comment on function @extschema@.f6_reject_claim(uuid, text, uuid, text) is
-    'refuses a claim: appends the correction that removes one that has neither been validated nor removed';
+    'refuses a claim or correction: appends the correction that removes one that has neither been validated nor removed';
 
 create type f6.retraction as (
     object_id uuid,
@@ -228,15 +230,15 @@ comment on function f6.named_objects(uuid[]) is
     'the objects that events name, and the numbers, counted from 1, of the events that do';
 
 create function f6.timelines(
-    object_ids uuid[], out of_object uuid[], out valid_from timestamptz[], out state jsonb[]
+    object_ids uuid[], legal boolean, out of_object uuid[], out valid_from timestamptz[], out state jsonb[]
 )
     language sql stable
 begin atomic
     select coalesce(array_agg(o.id), '{}'), coalesce(array_agg(h.valid_from), '{}'), coalesce(array_agg(h.state), '{}')
         from (select distinct o.id from unnest($1) as o (id)) as o
-        cross join lateral @extschema@.f6_history(o.id, 'infinity') as h;
+        cross join lateral @extschema@.f6_history(o.id, 'infinity', legal => $2) as h;
 end;
-comment on function f6.timelines(uuid[]) is
+comment on function f6.timelines(uuid[], boolean) is
     'the states of objects as known now, and since when each is, object by object';
 
 create function f6.compare_timelines(
@@ -245,7 +247,8 @@ create function f6.compare_timelines(
     correction_ids uuid[],
     of_object uuid[],
     valid_from timestamptz[],
-    state jsonb[]
+    state jsonb[],
+    legal boolean
 ) returns f6.retraction[]
     language sql stable
 begin atomic
@@ -254,7 +257,7 @@ begin atomic
     ),
     after as (
         select a.*, true as is_known
-            from f6.timelines($2) as t
+            from f6.timelines($2, $7) as t
             cross join lateral unnest(t.of_object, t.valid_from, t.state) as a (object_id, valid_from, state)
     ),
     -- a state lasts until the next one on the same side
@@ -299,7 +302,7 @@ begin atomic
         from named as n
         left join change as c on c.object_id = n.object_id;
 end;
-comment on function f6.compare_timelines(bigint[], uuid[], uuid[], uuid[], timestamptz[], jsonb[]) is
+comment on function f6.compare_timelines(bigint[], uuid[], uuid[], uuid[], timestamptz[], jsonb[], boolean) is
     'where the states of objects are not what they were, and the corrections that name each object';
 
 create function f6.consequences_to_retract(event_id uuid, is_all boolean, chosen uuid[]) returns uuid[]
@@ -312,7 +315,8 @@ begin
         return '{}';
     end if;
     if pg_catalog.array_position(chosen, null) is not null then
-        raise exception 'cascade must not contain NULL' using errcode = 'invalid_parameter_value';
+        raise exception 'cascade must not contain NULL'
+            using errcode = 'invalid_parameter_value', hint = 'Leave out what has no id; an empty array lets nothing fall with the event.';
     end if;
     select pg_catalog.array_agg(c.id) filter (where c.event_kind operator(pg_catalog.=) 'claim'::f6.event_kind) as claims,
            pg_catalog.array_agg(c.id) filter (where c.id operator(pg_catalog.=) any (chosen)) as chosen
@@ -335,13 +339,39 @@ $body$;
 comment on function f6.consequences_to_retract(uuid, boolean, uuid[]) is
     'the consequences of an event that are claims, or those that were chosen, which all must be consequences';
 
+create function f6.append_validations(event_ids uuid[], source_id uuid, source_type text) returns void
+    language plpgsql
+as $body$
+declare
+    validations pg_catalog.jsonb;
+begin
+    select pg_catalog.jsonb_agg(
+               pg_catalog.jsonb_build_object(
+                   'event_kind', 'validation',
+                   'event_type', d.event_type,
+                   'event_version', d.event_version,
+                   'event_reference', array[d.event_id],
+                   'event_source_id', source_id,
+                   'event_source_type', source_type)
+               order by d."position")
+        into validations
+        from f6.list_decisions(event_ids) as d
+        where not (select t.legal_when_claimed from f6.event_type as t
+                       where t.event_type operator(pg_catalog.=) d.event_type and t.event_version operator(pg_catalog.=) d.event_version);
+    perform @extschema@.f6_append(validations) where validations is not null;
+end
+$body$;
+comment on function f6.append_validations(uuid[], uuid, text) is
+    'gives legal force to events that do not have it when they are claimed';
+
 create function f6.append_retraction(
     event_id uuid,
     falling uuid[],
     leaves_removed boolean,
     metadata jsonb,
     source_id uuid,
-    source_type text
+    source_type text,
+    legal boolean
 ) returns f6.retraction[]
     language plpgsql
 as $body$
@@ -371,14 +401,17 @@ begin
         from f6.list_decisions(retracted) as d
         where d.removed_by is null;
     select n.* into named from f6.named_objects(batch.event_ids) as n;
-    select t.* into before from f6.timelines(named.object_id) as t;
+    select t.* into before from f6.timelines(named.object_id, legal) as t;
     select pg_catalog.array_agg(a.id order by a.place) into correction_ids
         from @extschema@.f6_append(batch.events) with ordinality as a (id, "position", created_at, place);
+    if legal then
+        perform f6.append_validations(correction_ids, source_id, source_type);
+    end if;
     return f6.compare_timelines(
-        named.number, named.object_id, correction_ids, before.of_object, before.valid_from, before.state);
+        named.number, named.object_id, correction_ids, before.of_object, before.valid_from, before.state, legal);
 end
 $body$;
-comment on function f6.append_retraction(uuid, uuid[], boolean, jsonb, uuid, text) is
+comment on function f6.append_retraction(uuid, uuid[], boolean, jsonb, uuid, text, boolean) is
     'appends the corrections that remove an event and what falls with it, and returns what changes';
 
 create function f6.retract(
@@ -388,7 +421,8 @@ create function f6.retract(
     chosen uuid[],
     source_id uuid,
     source_type text,
-    dry_run boolean
+    dry_run boolean,
+    legal boolean
 ) returns setof f6.retraction
     language plpgsql
 as $body$
@@ -409,16 +443,20 @@ begin
         raise exception 'dry_run must not be NULL'
             using errcode = 'null_value_not_allowed', hint = 'Give true to see what would change, false to change it.';
     end if;
+    if legal is null then
+        raise exception 'legal must not be NULL'
+            using errcode = 'null_value_not_allowed', hint = 'Give true to validate the corrections as well.';
+    end if;
     falling := f6.consequences_to_retract(event_id, is_all, chosen);
     if not dry_run then
         return query
             select r.*
                 from pg_catalog.unnest(
-                    f6.append_retraction(event_id, falling, is_all, metadata, source_id, source_type)) as r;
+                    f6.append_retraction(event_id, falling, is_all, metadata, source_id, source_type, legal)) as r;
         return;
     end if;
     begin
-        result := f6.append_retraction(event_id, falling, is_all, metadata, source_id, source_type);
+        result := f6.append_retraction(event_id, falling, is_all, metadata, source_id, source_type, legal);
         raise exception 'the end of a dry run' using errcode = 'F6000';
     exception when sqlstate 'F6000' then
         null;
@@ -429,7 +467,7 @@ begin
             from pg_catalog.unnest(result) as r;
 end
 $body$;
-comment on function f6.retract(uuid, text, boolean, uuid[], uuid, text, boolean) is
+comment on function f6.retract(uuid, text, boolean, uuid[], uuid, text, boolean, boolean) is
     'appends the corrections that remove an event, and its consequences that are claims or were chosen';
 
 create function @extschema@.f6_retract(
@@ -438,7 +476,8 @@ create function @extschema@.f6_retract(
     cascade text default 'none',
     event_source_id uuid default null,
     event_source_type text default null,
-    dry_run boolean default false
+    dry_run boolean default false,
+    legal boolean default false
 ) returns setof f6.retraction
     language plpgsql
 as $body$
@@ -451,10 +490,10 @@ begin
     return query
         select r.*
             from f6.retract(event_id, reason, cascade operator(pg_catalog.=) 'all', '{}'::pg_catalog.uuid[], event_source_id, event_source_type,
-                            dry_run) as r;
+                            dry_run, legal) as r;
 end
 $body$;
-comment on function @extschema@.f6_retract(uuid, text, text, uuid, text, boolean) is
+comment on function @extschema@.f6_retract(uuid, text, text, uuid, text, boolean, boolean) is
     'removes an event by a correction, alone or with all claims that are based on it, and returns what changes';
 
 create function @extschema@.f6_retract(
@@ -463,14 +502,15 @@ create function @extschema@.f6_retract(
     cascade uuid[],
     event_source_id uuid default null,
     event_source_type text default null,
-    dry_run boolean default false
+    dry_run boolean default false,
+    legal boolean default false
 ) returns setof f6.retraction
     language plpgsql
 as $body$
 begin
     return query
-        select r.* from f6.retract(event_id, reason, false, cascade, event_source_id, event_source_type, dry_run) as r;
+        select r.* from f6.retract(event_id, reason, false, cascade, event_source_id, event_source_type, dry_run, legal) as r;
 end
 $body$;
-comment on function @extschema@.f6_retract(uuid, text, uuid[], uuid, text, boolean) is
+comment on function @extschema@.f6_retract(uuid, text, uuid[], uuid, text, boolean, boolean) is
     'removes an event by a correction, with those of its consequences that are given, and returns what changes';

@@ -1,6 +1,6 @@
 /*
  * decision.c
- *		What officials decide: which claims wait for it, what has been decided about events, and keeping that from changing.
+ *		What officials decide: what waits for it, what has been decided about events, and keeping that from changing.
  *
  * These are the parts that f6_pending, f6_validate_claim, f6_reject_claim and f6_retract are made of, in SQL.
  */
@@ -24,6 +24,7 @@
 #include "event.h"
 #include "event_graph.h"
 #include "event_link.h"
+#include "event_type.h"
 #include "event_write.h"
 #include "index_plan.h"
 #include "lock.h"
@@ -35,32 +36,33 @@ F6_FUNCTION(f6_list_pending);
 F6_FUNCTION(f6_list_decisions);
 F6_FUNCTION(f6_lock_decisions);
 
-/* How many claims are looked at together. */
-#define CLAIMS_AT_A_TIME 1000
+/* How many events are looked at together. */
+#define EVENTS_AT_A_TIME 1000
 
 /*
- * The claims that may be pending: of a type or of an object, in order; the parameters are the type or object, the source's type,
+ * The claims and corrections that may be pending: of a type or of an object, in order; the parameters are the type or object, the source's type,
  * the latest formal time and, for an object, the type.  Whether a type is legal when claimed is a look-up for each event, and
  * with OFFSET so is each event of an object: nothing here can be planned as a join that reads the whole log.
  */
-#define CLAIM_COLUMNS \
-	"e.id, e.\"position\", e.object_ids, e.event_type, e.event_source_type, e.created_at"
-#define IS_OPEN_CLAIM \
-	" e.event_kind operator(pg_catalog.=) 'claim'::f6.event_kind" \
+#define PENDING_COLUMN_NAMES \
+	"e.id, e.\"position\", e.event_kind, e.object_ids, e.event_type, e.event_source_type, " \
+	"e.created_at"
+#define MAY_BE_PENDING \
+	" e.event_kind operator(pg_catalog.<>) 'validation'::f6.event_kind" \
 	" and ($2 is null or e.event_source_type operator(pg_catalog.=) $2)" \
 	" and e.created_at operator(pg_catalog.<=) $3" \
 	" and (select t.legal_when_claimed from f6.event_type as t" \
 	" where t.event_type operator(pg_catalog.=) e.event_type" \
 	" and t.event_version operator(pg_catalog.=) e.event_version) is not true"
 #define QUERY_OF_TYPE \
-	"select " CLAIM_COLUMNS " from f6.event as e" \
-	" where e.event_type operator(pg_catalog.=) $1 and" IS_OPEN_CLAIM " order by e.\"position\""
+	"select " PENDING_COLUMN_NAMES " from f6.event as e" \
+	" where e.event_type operator(pg_catalog.=) $1 and" MAY_BE_PENDING " order by e.\"position\""
 #define QUERY_OF_OBJECT \
-	"select " CLAIM_COLUMNS " from f6.event_object as o" \
+	"select " PENDING_COLUMN_NAMES " from f6.event_object as o" \
 	" cross join lateral (select r.* from f6.event as r" \
 	" where r.\"position\" operator(pg_catalog.=) o.\"position\" offset 0) as e" \
 	" where o.object_id operator(pg_catalog.=) $1" \
-	" and ($4 is null or e.event_type operator(pg_catalog.=) $4) and" IS_OPEN_CLAIM \
+	" and ($4 is null or e.event_type operator(pg_catalog.=) $4) and" MAY_BE_PENDING \
 	" order by o.\"position\""
 
 /* columns of these queries, and of f6.list_pending, which has one more */
@@ -68,6 +70,7 @@ enum pending_column
 {
 	PENDING_ID,
 	PENDING_POSITION,
+	PENDING_EVENT_KIND,
 	PENDING_OBJECT_IDS,
 	PENDING_EVENT_TYPE,
 	PENDING_EVENT_SOURCE_TYPE,
@@ -100,7 +103,7 @@ check_tables(void)
 	table_close(event_object, AccessShareLock);
 }
 
-/* put_pending adds a claim to a function's result; the row is one of the queries'. */
+/* put_pending adds an event to a function's result; the row is one of the queries'. */
 static void
 put_pending(ReturnSetInfo *result, TupleDesc descriptor, HeapTuple row, bool withdrawn)
 {
@@ -114,34 +117,80 @@ put_pending(ReturnSetInfo *result, TupleDesc descriptor, HeapTuple row, bool wit
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* put_undecided adds those of some claims to a function's result that are neither removed nor validated. */
+/* pending_value returns a column of a row of the queries, which has no NULL there. */
+static Datum
+pending_value(const SPITupleTable *rows, uint64 row, enum pending_column column)
+{
+	bool isnull;
+
+	return SPI_getbinval(rows->vals[row], rows->tupdesc, column + 1, &isnull);
+}
+
+/* read_pending reads what has been decided about the events of the queries' rows, and about what the corrections among them correct. */
 static void
-put_undecided(ReturnSetInfo *result, SPITupleTable *claims)
+read_pending(f6_graph *graph, const SPITupleTable *rows, f6_graph_list *events)
+{
+	Oid correction = f6_event_kind_oid(F6_CORRECTION);
+	f6_graph_list corrections = { 0 };
+
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		uint32 number = f6_graph_add(graph, DatumGetUUIDP(pending_value(rows, i, PENDING_ID)));
+
+		f6_graph_list_add(events, number);
+		if (DatumGetObjectId(pending_value(rows, i, PENDING_EVENT_KIND)) == correction)
+			f6_graph_list_add(&corrections, number);
+	}
+	f6_graph_read(graph, &corrections);
+	f6_graph_read_decisions(graph, events);
+	f6_graph_read_references(graph, &corrections);
+	f6_graph_decide(graph);
+}
+
+/* has_legal_force tells whether an event has legal force, as far as its validation goes. */
+static bool
+has_legal_force(const f6_graph_event *event)
+{
+	return event->is_read &&
+		   (event->kind == F6_VALIDATION || event->validated_by != F6_NO_EVENT ||
+			f6_event_type_get(event->event_type, event->event_version)->legal_when_claimed);
+}
+
+/* corrects_the_law tells whether an event corrects any that has legal force; true of a claim, which corrects nothing. */
+static bool
+corrects_the_law(f6_graph *graph, const f6_graph_event *event)
+{
+	if (event->kind != F6_CORRECTION)
+		return true;
+	for (uint32 i = 0; i < event->reference_count; i++)
+	{
+		if (has_legal_force(f6_graph_reference(graph, event, i)))
+			return true;
+	}
+	return false;
+}
+
+/* put_undecided adds those of some events to a function's result that are neither removed nor validated, and whose validation matters. */
+static void
+put_undecided(ReturnSetInfo *result, const SPITupleTable *rows)
 {
 	f6_graph *graph = f6_graph_begin(DT_NOEND);
-	f6_graph_list numbers = { 0 };
+	f6_graph_list events = { 0 };
 
-	for (uint64 i = 0; i < claims->numvals; i++)
+	read_pending(graph, rows, &events);
+	for (uint64 i = 0; i < rows->numvals; i++)
 	{
-		bool isnull;
-		Datum id = SPI_getbinval(claims->vals[i], claims->tupdesc, PENDING_ID + 1, &isnull);
+		const f6_graph_event *event = f6_graph_at(graph, events.numbers[i]);
 
-		f6_graph_list_add(&numbers, f6_graph_add(graph, DatumGetUUIDP(id)));
-	}
-	f6_graph_read_decisions(graph, &numbers);
-	f6_graph_decide(graph);
-	for (uint64 i = 0; i < claims->numvals; i++)
-	{
-		const f6_graph_event *claim = f6_graph_at(graph, numbers.numbers[i]);
-
-		if (!claim->is_removed && claim->validated_by == F6_NO_EVENT)
-			put_pending(result, claims->tupdesc, claims->vals[i], claim->was_validated);
+		if (!event->is_removed && event->validated_by == F6_NO_EVENT &&
+			corrects_the_law(graph, event))
+			put_pending(result, rows->tupdesc, rows->vals[i], event->was_validated);
 	}
 }
 
-/* open_claims opens a cursor over the claims that a function's arguments ask for, inside an SPI connection. */
+/* open_events opens a cursor over the events that a function's arguments ask for, inside an SPI connection. */
 static Portal
-open_claims(FunctionCallInfo fcinfo)
+open_events(FunctionCallInfo fcinfo)
 {
 	static f6_index_plan of_type = { .text = QUERY_OF_TYPE,
 									 .parameter_count = 3,
@@ -156,31 +205,31 @@ open_claims(FunctionCallInfo fcinfo)
 	const int *arguments = has_object ? arguments_of_object : arguments_of_type;
 	Datum values[F6_INDEX_PLAN_PARAMETERS];
 	char nulls[F6_INDEX_PLAN_PARAMETERS];
-	Portal claims;
+	Portal events;
 
 	for (int i = 0; i < query->parameter_count; i++)
 	{
 		values[i] = fcinfo->args[arguments[i]].value;
 		nulls[i] = PG_ARGISNULL(arguments[i]) ? 'n' : ' ';
 	}
-	claims = SPI_cursor_open(NULL, f6_index_plan_ready(query), values, nulls, true);
-	if (claims == NULL)
-		elog(ERROR, "could not read claims: %s", SPI_result_code_string(SPI_result));
-	return claims;
+	events = SPI_cursor_open(NULL, f6_index_plan_ready(query), values, nulls, true);
+	if (events == NULL)
+		elog(ERROR, "could not read events: %s", SPI_result_code_string(SPI_result));
+	return events;
 }
 
-/* f6.list_pending(event_type, object_id, event_source_type, created_until) returns the claims of a type or an object that wait. */
+/* f6.list_pending(event_type, object_id, event_source_type, created_until) returns what waits of a type or an object. */
 Datum
 f6_list_pending(PG_FUNCTION_ARGS)
 {
 	MemoryContext working;
-	Portal claims;
+	Portal events;
 	uint64 count;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	check_tables();
 	SPI_connect();
-	claims = open_claims(fcinfo);
+	events = open_events(fcinfo);
 	working = AllocSetContextCreate(CurrentMemoryContext, "f6 pending", ALLOCSET_DEFAULT_SIZES);
 	do
 	{
@@ -188,7 +237,7 @@ f6_list_pending(PG_FUNCTION_ARGS)
 		SPITupleTable *rows;
 
 		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(claims, true, CLAIMS_AT_A_TIME);
+		SPI_cursor_fetch(events, true, EVENTS_AT_A_TIME);
 		rows = SPI_tuptable;
 		count = SPI_processed;
 		caller = MemoryContextSwitchTo(working);
@@ -197,7 +246,7 @@ f6_list_pending(PG_FUNCTION_ARGS)
 		MemoryContextReset(working);
 		SPI_freetuptable(rows);
 	} while (count > 0);
-	SPI_cursor_close(claims);
+	SPI_cursor_close(events);
 	SPI_finish();
 	return (Datum) 0;
 }

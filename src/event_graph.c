@@ -468,6 +468,30 @@ f6_graph_read_decisions(f6_graph *graph, const f6_graph_list *list)
 	}
 }
 
+/* f6_graph_reference returns one of the events that an event references. */
+const f6_graph_event *
+f6_graph_reference(f6_graph *graph, const f6_graph_event *event, uint32 number)
+{
+	return &graph->events[graph->references[event->first_reference + number]];
+}
+
+/* f6_graph_read_references reads what the events of a list reference, and the decisions about that.  The events must have been read. */
+void
+f6_graph_read_references(f6_graph *graph, const f6_graph_list *list)
+{
+	f6_graph_list referenced = { 0 };
+
+	for (uint32 i = 0; i < list->count; i++)
+	{
+		const f6_graph_event *event = f6_graph_at(graph, list->numbers[i]);
+
+		for (uint32 j = 0; j < event->reference_count; j++)
+			f6_graph_list_add(&referenced, graph->references[event->first_reference + j]);
+	}
+	f6_graph_read(graph, &referenced);
+	f6_graph_read_decisions(graph, &referenced);
+}
+
 /* is_in_force tells whether a correction or validation is in force; what is later in the log has been decided about. */
 static bool
 is_in_force(const f6_graph_event *event)

@@ -17,9 +17,9 @@ $$;
 create function name_of(id uuid) returns text language sql as $$ select metadata ->> 'name' from f6.event as e where e.id = name_of.id $$;
 create function pending(event_type text default null, object_id uuid default null, event_source_type text default null, older_than interval default null)
     returns text language sql as $$
-    select string_agg(name_of(id) || case when withdrawn then '!' else '' end, ' ' order by place)
+    select string_agg(coalesce(name_of(id), (select '(' || (metadata ->> 'reason') || ')' from f6.event as e where e.id = p.id)) || case when withdrawn then '!' else '' end, ' ' order by place)
         from f6_pending(event_type, object_id, event_source_type, older_than)
-             with ordinality as p (id, "position", object_ids, event_type, event_source_type, created_at, age, withdrawn, place);
+             with ordinality as p (id, "position", event_kind, object_ids, event_type, event_source_type, created_at, age, withdrawn, place);
 $$;
 -- The SQLSTATE, message and detail of what a statement raises, without ids.
 create function raised(statement text) returns text language plpgsql as $$
@@ -49,12 +49,12 @@ select is(pending(older_than => '1 day'), null, 'by age');
 select is(pending(older_than => age), null, 'of ' || age || ' there is none') from unnest(array['6000 years', '6001 years', '10000 years', '178000000 years']::interval[]) as age;
 select is(pending(older_than => age), pending(), 'of ' || age || ' is each') from unnest(array['-10000 years', '-300000 years', '-178000000 years']::interval[]) as age;
 select is(pending(older_than => '0 s'), 'a b c e', 'of any age');
-select results_eq($$ select "position", object_ids, event_type, event_source_type, created_at, age between '0' and '1 hour', withdrawn from f6_pending() where id = e('e') $$,
-    $$ select "position", object_ids, event_type, event_source_type, created_at, true, false from f6.event where id = e('e') $$, 'what is said of each');
+select results_eq($$ select "position", event_kind, object_ids, event_type, event_source_type, created_at, age between '0' and '1 hour', withdrawn from f6_pending() where id = e('e') $$,
+    $$ select "position", event_kind, object_ids, event_type, event_source_type, created_at, true, false from f6.event where id = e('e') $$, 'what is said of each');
 select say('v', null, refs => 'a', kind => 'validation');
 select is(pending(), 'b c e', 'one with a validation is not pending');
 select say('no-v', 'null', refs => 'v', kind => 'correction');
-select is(pending(), 'a! b c e', 'unless that is withdrawn');
+select is(pending(), 'a! b c e no-v', 'unless that is withdrawn, which waits for a validation itself');
 select say('yes-v', 'null', refs => 'no-v', kind => 'correction');
 select is(pending(), 'b c e', 'and the withdrawal in force');
 select say('no-b', 'null', refs => 'b', kind => 'correction');
@@ -78,8 +78,9 @@ select results_eq($$ select event_kind, event_type, event_reference, event_data,
     $$ values ('correction'::f6.event_kind, 'Other', array[e('c')], 'null'::jsonb, '{"reason": "unreadable"}'::jsonb, o('mr'), 'official') $$, 'by a correction with the reason');
 select is(raised($$ select f6_reject_claim(e('c'), 'no') $$), '55000 claim ID has been removed already: Correction ID removes it.', 'once');
 select is(raised($$ select f6_validate_claim(e('c')) $$), '55000 claim ID has been removed already: Correction ID removes it.', 'nor is it validated then');
-select is(raised($$ select f6_validate_claim(e('more')) $$), '23514 event ID is no claim: It is a correction.', 'a correction is no claim');
-select is(raised($$ select f6_reject_claim(e('v'), 'no') $$), '23514 event ID is no claim: It is a validation.', 'nor is a validation');
+select say('k', object => 'k'), say('v-k', null, refs => 'k', kind => 'validation');
+select is(raised($$ select f6_validate_claim(e('v-k')) $$), '23514 event ID is a validation: Claims and corrections are validated or rejected.', 'a validation is not validated');
+select is(raised($$ select f6_reject_claim(e('v-k'), 'no') $$), '23514 event ID is a validation: Claims and corrections are validated or rejected.', 'nor rejected');
 select is(raised($$ select f6_validate_claim(e('nobody')) $$), '42704 event ID does not exist:', 'no such event');
 select is(raised($$ select f6_validate_claim(null) $$), '22004 event_id must not be NULL:', 'nor NULL');
 select is(raised($$ select f6_reject_claim(e('b'), null) $$), '22004 reason must not be NULL:', 'a reason is needed');
@@ -91,6 +92,26 @@ insert into f6.event (id, event_type, event_version, object_ids, event_data) val
 select f6_deprecate_event_type('Other', '1', 'old');
 select lives_ok($$ select f6_validate_claim(e('o')) $$, 'a claim of a deprecated version');
 select is((select event_version from f6.event order by "position" desc limit 1), '2', 'is validated in the newest one');
+
+-- Corrections wait as well, where they would change what has legal force.
+select say('fix-k', '{"n": 1}', refs => 'k', kind => 'correction'), say('u', object => 'u'), say('fix-u', '{"n": 1}', refs => 'u', kind => 'correction');
+select is(pending(object_id => o('k')), 'fix-k', 'a correction of what has legal force waits');
+select is(pending(object_id => o('u')), 'u', 'one of a claim that waits does not');
+select f6_validate_claim(e('u'));
+select is(pending(object_id => o('u')), 'fix-u', 'until that is validated');
+select is((select event_kind from f6_pending(object_id => o('u'))), 'correction', 'which is said of it');
+select isnt((select id from f6_validate_claim(e('fix-k'))), null, 'a correction is validated');
+select is(f6_state_asof(o('k'), legal => true), '{"n": 1}', 'and has legal force');
+select is(raised($$ select f6_validate_claim(e('fix-k')) $$), '55000 correction ID has been validated already: Validation ID gives it legal force.', 'once');
+select isnt((select id from f6_reject_claim(e('fix-u'), 'no')), null, 'a correction is rejected');
+select is(f6_state_asof(o('u')), '{}', 'so the claim is as it was');
+select is(pending(object_id => o('u')) || pending(object_id => o('k')), null, 'and nothing waits, the rejection neither');
+select say('fix-d', '{"n": 2}', refs => 'd', kind => 'correction', type => 'Legal'), say('fix-d-2', '{"n": 2}', refs => 'd', kind => 'correction');
+select is(pending(object_id => o('x'), event_type => 'Legal'), null, 'a correction of a type that needs no validation does not wait');
+select is(pending(object_id => o('x'), event_type => 'Claim'), 'fix-d-2', 'another one of what has legal force when claimed does');
+select say('two', '{"n": 3}', refs => 'c,d', kind => 'correction'), say('fix-fix', '{"n": 4}', refs => 'fix-k', kind => 'correction');
+select is(pending(object_id => o('x'), event_type => 'Claim'), 'fix-d-2 two', 'one of several events, of which one has it');
+select is(pending(object_id => o('k')), 'fix-fix', 'a correction of a correction that has it');
 
 -- Retracting.
 select say('birth', '{"since": "2020-01-01", "name": "Ada"}', 'ada'), say('home', '{"since": "2020-02-01", "street": "Kade"}', 'ada', 'birth'),
@@ -138,7 +159,7 @@ select is(raised($$ select f6_retract(e('nobody'), 'wrong') $$), '42704 event ID
 select is(raised($$ select f6_retract(e('school'), 'wrong', dry_run => null) $$), '22004 dry_run must not be NULL:', 'dry_run is needed');
 select results_eq($$ select retraction('select * from f6_retract(e(''valid''), ''withdrawn'')') $$,
     $$ values ('ada -: null -> null by valid') $$, 'a validation is withdrawn; the state as claimed stays');
-select is(pending(object_id => o('ada')), 'birth school!', 'and its claim pending');
+select is(pending(object_id => o('ada')), 'birth school! (withdrawn)', 'and its claim pending, as is the withdrawal');
 select results_eq($$ select retraction(format('select * from f6_retract(%L, ''it was right'')', (select removed_by from f6.list_decisions(array[e('home')])))) $$,
     $$ values ('ada 2020-03-01-2020-04-01: {"name": "Ada"} -> {"name": "Ada", "street": "Kaai"} by '),
               ('ada 2020-04-01-: {"name": "Ada", "school": "Q"} -> {"name": "Ada", "school": "Q", "street": "Kaai"} by ') $$, 'a retraction is retracted');
@@ -146,6 +167,33 @@ select results_eq($$ select retraction('select * from f6_retract(e(''birth''), '
     $$ values ('ada 2020-01-01-2020-03-01: {"name": "Ada"} -> null by birth,home,school'),
               ('ada 2020-03-01-2020-04-01: {"name": "Ada", "street": "Kaai"} -> null by birth,home,school'),
               ('ada 2020-04-01-: {"name": "Ada", "school": "Q", "street": "Kaai"} -> null by birth,home,school') $$, 'with all claims that are not removed yet');
+
+-- Retracting legally.
+select say('l', '{"name": "Lea"}', 'lea'), say('l2', '{"town": "Q"}', 'lea', 'l'), say('l3', '{"law": 1}', 'lea', 'l', 'Legal'), say('l-v', null, refs => 'l', kind => 'validation');
+create temp table retracted (statement text);
+insert into retracted values ('select object_id, valid_from, valid_to, before, after, null::uuid[] from f6_retract(e(''l''), ''wrong'', ''all'', legal => ');
+select results_eq($$ select replace(retraction(statement || 'true, dry_run => true)'), 'ada', 'lea') from retracted $$,
+    $$ values ('? 2020-01-01-: {"law": 1, "name": "Lea"} -> null by ') $$, 'a dry run shows what changes legally');
+select results_eq($$ select retraction(statement || 'false, dry_run => true)') from retracted $$,
+    $$ values ('? 2020-01-01-: {"law": 1, "name": "Lea", "town": "Q"} -> null by ') $$, 'or as claimed');
+select is(pending(object_id => o('lea')), 'l2', 'and leaves nothing behind');
+delete from log;
+insert into log select count(*), max("position") from f6.event;
+select is((select count(*) from f6_retract(e('l'), 'wrong', 'all', o('mr'), 'official', legal => true)), 1::bigint, 'a legal retraction');
+select is(f6_state_asof(o('lea'), legal => true), null, 'has legal force');
+select results_eq($$ select event_kind, event_type, event_source_id, event_source_type, metadata from f6.event where "position" > (select max from log) order by "position" $$,
+    $$ values ('correction'::f6.event_kind, 'Claim', o('mr'), 'official', '{"reason": "wrong"}'::jsonb), ('correction', 'Claim', o('mr'), 'official', '{"reason": "wrong"}'),
+              ('correction', 'Legal', o('mr'), 'official', '{"reason": "wrong"}'), ('validation', 'Claim', o('mr'), 'official', null), ('validation', 'Claim', o('mr'), 'official', null) $$,
+    'by corrections, and validations of those whose type needs them');
+select is(pending(object_id => o('lea')), null, 'so nothing waits');
+select say('m', '{"name": "Mo"}', 'mo'), say('m-v', null, refs => 'm', kind => 'validation');
+select is((select count(*) from f6_retract(e('m'), 'wrong')), 1::bigint, 'a retraction that is not legal');
+select is(f6_state_asof(o('mo')), null, 'counts as claimed');
+select is(f6_state_asof(o('mo'), legal => true), '{"name": "Mo"}', 'but not legally');
+select is(pending(object_id => o('mo')), '(wrong)', 'and waits for a validation');
+select isnt(f6_validate_claim((select id from f6_pending(object_id => o('mo')))), null, 'which is given');
+select is(f6_state_asof(o('mo'), legal => true), null, 'so that it has legal force');
+select is(raised($$ select f6_retract(e('l'), 'wrong', legal => null) $$), '22004 legal must not be NULL:', 'legal is needed');
 
 -- Who decides, and in which search_path.
 create role f6_test_official in role f6_reader, f6_writer;
@@ -169,7 +217,7 @@ create policy all_links on f6.event_link using (true);
 create policy all_objects on f6.event_object using (true);
 alter table f6.event enable row level security;
 set local role f6_test_official;
-select is((select count(*) from f6_pending(object_id => f6_object_id('object', 'p'))), 0::bigint, 'what a policy hides is not pending');
+select is((select count(*) from f6_pending(object_id => f6_object_id('object', 'p')) where event_kind = 'claim'), 0::bigint, 'what a policy hides is not pending');
 select throws_ok($$ select f6_validate_claim(f6_object_id('event', 'p3')) $$, '42704', null, 'and is not validated');
 reset role;
 

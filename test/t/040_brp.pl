@@ -732,7 +732,7 @@ sub compare_with_model
 		f6_find => [ map { [ $field->() ] } 1 .. 100 ],
 		f6_consequences => [ map { [ $event->(), F6::Model::INFINITY ] } 1 .. 100 ],
 		f6_pending => [ map { [$_] } @persons[ 0 .. 49 ], map { $_->{object} } grep { $_->{number} eq $mover } @lists ],
-		f6_retract => [ map { [ $event->(), qw(none all)[ rand 2 ] ] } 1 .. 50 ]);
+		f6_retract => [ map { [ $event->(), qw(none all)[ rand 2 ], $legal->() ] } 1 .. 50 ]);
 
 	query("select f6_keep_field(path, legal => legal)
 		from unnest(array['/straat', '/postcode']) as path, unnest(array[true, false]) as legal");

@@ -501,7 +501,7 @@ my %other_questions = (
 		my ($history) = @_;
 		my @events = $history->{model}->all_events;
 		my $view = $history->{model}->new_view(\@events, 0);
-		return (one_of(grep { !$history->{model}->removed($view, $_) } @events)->{id}, one_of('none', 'all'));
+		return (one_of(grep { !$history->{model}->removed($view, $_) } @events)->{id}, one_of('none', 'all'), below(2));
 	});
 
 # Asks f6 and the model questions of every other kind, and returns those that they answer differently.  Counts the answers that

@@ -84,12 +84,12 @@ my %kinds = (
 	f6_pending => {
 		types => [qw(uuid)],
 		sql => 'f6_pending(object_id => q.a)',
-		columns => [ qw("position" id withdrawn), q{array_to_string(object_ids, ',')} ],
+		columns => [ qw("position" id event_kind withdrawn), q{array_to_string(object_ids, ',')} ],
 		answer => \&pending
 	},
 	f6_retract => {
-		types => [qw(uuid text)],
-		sql => "f6_retract(q.a, 'tried', q.b, dry_run => true)",
+		types => [qw(uuid text boolean)],
+		sql => "f6_retract(q.a, 'tried', q.b, dry_run => true, legal => q.c)",
 		columns => [
 			'object_id', map({ "case when valid_from is not null then $_ end" } moments(qw(valid_from valid_to))),
 			nothing('before'), nothing('after')
@@ -548,22 +548,34 @@ sub stands
 sub pending
 {
 	my ($model, $object) = @_;
-	my $view = $model->new_view([ $model->all_events ], 0);
-	my @waiting = grep {
-		$_->{kind} eq 'claim' && !$model->{types}{ $_->{type} }{legal_when_claimed} && !$model->removed($view, $_)
-	} $model->events_of($object);
+	my %events = map { ($_->{id} => $_) } $model->all_events;
+	my $view = $model->new_view([ values %events ], 0);
 
-	return map {
-		my @validations = $model->later($view, 'validations', $_);
-		(grep { $model->counts($view, $_) } @validations)
-		  ? ()
-		  : join '|', @{$_}{qw(position id)}, @validations ? 'true' : 'false', join(',', @{ $_->{objects} })
-	} @waiting;
+	return map { join '|', @{$_}{qw(position id kind)}, is_withdrawn($model, $view, $_), join(',', @{ $_->{objects} }) }
+	  grep { $_->{kind} eq 'claim' || grep { has_legal_force($model, $view, $_) } @events{ @{ $_->{references} } } }
+	  grep { !$model->removed($view, $_) && !has_legal_force($model, $view, $_) } $model->events_of($object);
+}
+
+# Tells whether an event has legal force as far as its validation goes.
+sub has_legal_force
+{
+	my ($model, $view, $event) = @_;
+
+	return 1 if $event->{kind} eq 'validation' || $model->{types}{ $event->{type} }{legal_when_claimed};
+	return scalar grep { $model->counts($view, $_) } $model->later($view, 'validations', $event);
+}
+
+# Tells whether an event that has no validation in force had one.
+sub is_withdrawn
+{
+	my ($model, $view, $event) = @_;
+
+	return $model->later($view, 'validations', $event) ? 'true' : 'false';
 }
 
 sub retract
 {
-	my ($model, $id, $cascade) = @_;
+	my ($model, $id, $cascade, $legal) = @_;
 	my @events = $model->all_events;
 	my $view = $model->new_view(\@events, 0);
 	my %falling = map { ($_->{id} => $_) } grep { $_->{id} eq $id } @events;
@@ -579,21 +591,16 @@ sub retract
 	}
 	foreach my $event (values %falling)
 	{
+		my %decided = (%$event, position => 9e15, created_at => INFINITY, data => undef);
+
 		$objects{$_} = 1 foreach @{ $event->{objects} };
-		$after->add(
-			{
-				%$event,
-				id => "removes $event->{id}",
-				position => 'inf',
-				created_at => INFINITY,
-				kind => 'correction',
-				references => [ $event->{id} ],
-				data => undef
-			});
+		$after->add({ %decided, id => "removes $event->{id}", kind => 'correction', references => [ $event->{id} ] });
+		$after->add({ %decided, position => 9e15 + 1, kind => 'validation', references => ["removes $event->{id}"], id => "validates $event->{id}" })
+		  if $legal;
 	}
 	return map {
 		my $object = $_;
-		my @changed = changed_spans($model, $after, $object, INFINITY - 1, INFINITY, 0);
+		my @changed = changed_spans($model, $after, $object, INFINITY - 1, INFINITY, $legal);
 		@changed
 		  ? map { join '|', $object, $_->{from}, $_->{to}, map { state_text($_) } @{ $_->{value} } } @changed
 		  : "$object|||$NOTHING|$NOTHING"
