@@ -132,7 +132,7 @@ create function f6.lock_undecided(event_id uuid, out event_type text, out event_
     language plpgsql
 as $body$
 declare
-    decided record;
+    decided pg_catalog.record;
 begin
     if event_id is null then
         raise exception 'event_id must not be NULL'
@@ -149,7 +149,7 @@ begin
     if decided.validated_by is not null then
         raise exception '% % has been validated already', decided.event_kind, event_id
             using errcode = 'object_not_in_prerequisite_state',
-                  detail = pg_catalog.format('Validation %s gives it legal force.', decided.validated_by),
+                  detail = pg_catalog.format('Validation %s is in force, as claimed.', decided.validated_by),
                   hint = 'f6_retract withdraws a validation, or removes what has one.';
     end if;
     event_type := decided.event_type;
@@ -168,7 +168,7 @@ create function @extschema@.f6_validate_claim(
     language plpgsql
 as $body$
 declare
-    undecided record;
+    undecided pg_catalog.record;
 begin
     select u.* into undecided from f6.lock_undecided(event_id) as u;
     return @extschema@.f6_append(
@@ -190,7 +190,7 @@ create function @extschema@.f6_reject_claim(
 as $body$
 declare
     metadata pg_catalog.jsonb := f6.check_reason(reason);
-    undecided record;
+    undecided pg_catalog.record;
 begin
     select u.* into undecided from f6.lock_undecided(event_id) as u;
     return @extschema@.f6_append(
@@ -309,14 +309,15 @@ create function f6.consequences_to_retract(event_id uuid, is_all boolean, chosen
     language plpgsql
 as $body$
 declare
-    consequences record;
+    consequences pg_catalog.record;
 begin
     if not is_all and pg_catalog.cardinality(chosen) operator(pg_catalog.=) 0 then
         return '{}';
     end if;
     if pg_catalog.array_position(chosen, null) is not null then
         raise exception 'cascade must not contain NULL'
-            using errcode = 'invalid_parameter_value', hint = 'Leave out what has no id; an empty array lets nothing fall with the event.';
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Leave NULLs out; an empty array retracts the event alone.';
     end if;
     select pg_catalog.array_agg(c.id) filter (where c.event_kind operator(pg_catalog.=) 'claim'::f6.event_kind) as claims,
            pg_catalog.array_agg(c.id) filter (where c.id operator(pg_catalog.=) any (chosen)) as chosen
@@ -356,9 +357,13 @@ begin
                order by d."position")
         into validations
         from f6.list_decisions(event_ids) as d
-        where not (select t.legal_when_claimed from f6.event_type as t
-                       where t.event_type operator(pg_catalog.=) d.event_type and t.event_version operator(pg_catalog.=) d.event_version);
-    perform @extschema@.f6_append(validations) where validations is not null;
+        -- an old snapshot may not show the type: a validation that is not needed does no harm
+        where (select t.legal_when_claimed from f6.event_type as t
+                   where t.event_type operator(pg_catalog.=) d.event_type
+                     and t.event_version operator(pg_catalog.=) d.event_version) is not true;
+    if validations is not null then
+        perform @extschema@.f6_append(validations);
+    end if;
 end
 $body$;
 comment on function f6.append_validations(uuid[], uuid, text) is
@@ -377,9 +382,9 @@ create function f6.append_retraction(
 as $body$
 declare
     retracted pg_catalog.uuid[] := pg_catalog.array_prepend(event_id, falling);
-    batch record;
-    named record;
-    before record;
+    batch pg_catalog.record;
+    named pg_catalog.record;
+    before pg_catalog.record;
     correction_ids pg_catalog.uuid[];
 begin
     perform f6.lock_decisions(retracted, true);

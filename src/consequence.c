@@ -133,7 +133,7 @@ f6_consequences(PG_FUNCTION_ARGS)
 	{
 		f6_graph_read_consequences(graph, origin.numbers[0], &consequences);
 		f6_graph_read_bases(graph);
-		f6_graph_decide(graph);
+		f6_graph_decide(graph, false);
 		put_consequences((ReturnSetInfo *) fcinfo->resultinfo, graph, &consequences);
 	}
 	MemoryContextSwitchTo(caller);

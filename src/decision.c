@@ -24,7 +24,6 @@
 #include "event.h"
 #include "event_graph.h"
 #include "event_link.h"
-#include "event_type.h"
 #include "event_write.h"
 #include "index_plan.h"
 #include "lock.h"
@@ -126,7 +125,10 @@ pending_value(const SPITupleTable *rows, uint64 row, enum pending_column column)
 	return SPI_getbinval(rows->vals[row], rows->tupdesc, column + 1, &isnull);
 }
 
-/* read_pending reads what has been decided about the events of the queries' rows, and about what the corrections among them correct. */
+/*
+ * read_pending reads what says something about the events of the queries' rows, and about what the corrections among them
+ * correct.
+ */
 static void
 read_pending(f6_graph *graph, const SPITupleTable *rows, f6_graph_list *events)
 {
@@ -144,47 +146,40 @@ read_pending(f6_graph *graph, const SPITupleTable *rows, f6_graph_list *events)
 	f6_graph_read(graph, &corrections);
 	f6_graph_read_decisions(graph, events);
 	f6_graph_read_references(graph, &corrections);
-	f6_graph_decide(graph);
 }
 
-/* has_legal_force tells whether an event has legal force, as far as its validation goes. */
+/* waits tells whether an event waits for a validation, as far as what is claimed decides. */
 static bool
-has_legal_force(const f6_graph_event *event)
+waits(const f6_graph_event *event)
 {
-	return event->is_read &&
-		   (event->kind == F6_VALIDATION || event->validated_by != F6_NO_EVENT ||
-			f6_event_type_get(event->event_type, event->event_version)->legal_when_claimed);
+	return !event->is_removed && event->validated_by == F6_NO_EVENT;
 }
 
-/* corrects_the_law tells whether an event corrects any that has legal force; true of a claim, which corrects nothing. */
-static bool
-corrects_the_law(f6_graph *graph, const f6_graph_event *event)
-{
-	if (event->kind != F6_CORRECTION)
-		return true;
-	for (uint32 i = 0; i < event->reference_count; i++)
-	{
-		if (has_legal_force(f6_graph_reference(graph, event, i)))
-			return true;
-	}
-	return false;
-}
-
-/* put_undecided adds those of some events to a function's result that are neither removed nor validated, and whose validation matters. */
+/* put_undecided adds those of some events to a function's result that wait for a validation. */
 static void
 put_undecided(ReturnSetInfo *result, const SPITupleTable *rows)
 {
 	f6_graph *graph = f6_graph_begin(DT_NOEND);
 	f6_graph_list events = { 0 };
+	bool *is_waiting = palloc(sizeof(bool) * Max(rows->numvals, 1));
+	bool *was_validated = palloc(sizeof(bool) * Max(rows->numvals, 1));
 
 	read_pending(graph, rows, &events);
+	f6_graph_decide(graph, false);
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
 		const f6_graph_event *event = f6_graph_at(graph, events.numbers[i]);
 
-		if (!event->is_removed && event->validated_by == F6_NO_EVENT &&
-			corrects_the_law(graph, event))
-			put_pending(result, rows->tupdesc, rows->vals[i], event->was_validated);
+		is_waiting[i] = waits(event);
+		was_validated[i] = event->was_validated;
+	}
+	f6_graph_decide(graph, true);
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		const f6_graph_event *event = f6_graph_at(graph, events.numbers[i]);
+
+		if (is_waiting[i] && (event->kind != F6_CORRECTION || f6_graph_would_decide(graph, event)))
+			put_pending(result, rows->tupdesc, rows->vals[i], was_validated[i]);
 	}
 }
 
@@ -298,7 +293,7 @@ f6_list_decisions(PG_FUNCTION_ARGS)
 		f6_graph_list_add(&numbers, f6_graph_add(graph, &ids.ids[i]));
 	f6_graph_read(graph, &numbers);
 	f6_graph_read_decisions(graph, &numbers);
-	f6_graph_decide(graph);
+	f6_graph_decide(graph, false);
 	for (uint32 i = 0; i < numbers.count; i++)
 		put_decision(result, graph, f6_graph_at(graph, numbers.numbers[i]));
 	PopActiveSnapshot();

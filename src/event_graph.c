@@ -22,6 +22,7 @@
 #include "event_graph.h"
 #include "event_link.h"
 #include "event_row.h"
+#include "event_type.h"
 #include "index_plan.h"
 #include "uuid.h"
 #include "uuid_array.h"
@@ -207,9 +208,6 @@ f6_graph_add(f6_graph *graph, const pg_uuid_t *id)
 	memset(event, 0, sizeof(f6_graph_event));
 	event->id = *id;
 	event->via = F6_NO_EVENT;
-	event->corrected_by = F6_NO_EVENT;
-	event->validated_by = F6_NO_EVENT;
-	event->stands = true;
 	return entry->number;
 }
 
@@ -468,14 +466,36 @@ f6_graph_read_decisions(f6_graph *graph, const f6_graph_list *list)
 	}
 }
 
-/* f6_graph_reference returns one of the events that an event references. */
-const f6_graph_event *
-f6_graph_reference(f6_graph *graph, const f6_graph_event *event, uint32 number)
+/* compare_numbers compares two numbers of events, for qsort. */
+static int
+compare_numbers(const void *a, const void *b)
 {
-	return &graph->events[graph->references[event->first_reference + number]];
+	uint32 first = *(const uint32 *) a;
+	uint32 second = *(const uint32 *) b;
+
+	return first < second ? -1 : first > second ? 1 : 0;
 }
 
-/* f6_graph_read_references reads what the events of a list reference, and the decisions about that.  The events must have been read. */
+/* list_once leaves each number once in a list. */
+static void
+list_once(f6_graph_list *list)
+{
+	uint32 kept = 0;
+
+	if (list->count > 1)
+		qsort(list->numbers, list->count, sizeof(uint32), compare_numbers);
+	for (uint32 i = 0; i < list->count; i++)
+	{
+		if (i == 0 || list->numbers[i] != list->numbers[i - 1])
+			list->numbers[kept++] = list->numbers[i];
+	}
+	list->count = kept;
+}
+
+/*
+ * f6_graph_read_references reads what the events of a list reference, and the decisions about that.  The events must have been
+ * read.
+ */
 void
 f6_graph_read_references(f6_graph *graph, const f6_graph_list *list)
 {
@@ -488,15 +508,17 @@ f6_graph_read_references(f6_graph *graph, const f6_graph_list *list)
 		for (uint32 j = 0; j < event->reference_count; j++)
 			f6_graph_list_add(&referenced, graph->references[event->first_reference + j]);
 	}
+	list_once(&referenced);
 	f6_graph_read(graph, &referenced);
 	f6_graph_read_decisions(graph, &referenced);
 }
 
-/* is_in_force tells whether a correction or validation is in force; what is later in the log has been decided about. */
+/* has_force tells whether an event counts as far as its validation goes; what is later in the log has been decided about. */
 static bool
-is_in_force(const f6_graph_event *event)
+has_force(const f6_graph_event *event, bool legal)
 {
-	return !event->is_removed;
+	return !legal || event->kind == F6_VALIDATION || event->validated_by != F6_NO_EVENT ||
+		   f6_event_type_get(event->event_type, event->event_version)->legal_when_claimed;
 }
 
 /* removes tells whether a correction in force removes what it references; one that is restated does not. */
@@ -508,13 +530,13 @@ removes(const f6_graph_event *correction)
 
 /* decide_about lets a correction or validation decide about an event that it references. */
 static void
-decide_about(f6_graph *graph, uint32 number, f6_graph_event *referenced)
+decide_about(f6_graph *graph, uint32 number, f6_graph_event *referenced, bool legal)
 {
 	const f6_graph_event *event = &graph->events[number];
 
-	if (event->kind == F6_VALIDATION && !is_in_force(event))
+	if (event->kind == F6_VALIDATION && event->is_removed)
 		referenced->was_validated = true;
-	if (!is_in_force(event))
+	if (event->is_removed || !has_force(event, legal))
 		return;
 	if (event->kind == F6_VALIDATION && referenced->validated_by == F6_NO_EVENT)
 		referenced->validated_by = number;
@@ -537,12 +559,29 @@ decide_stands(const f6_graph *graph, f6_graph_event *event)
 		event->stands = graph->events[graph->references[event->first_reference + i]].stands;
 }
 
-/* f6_graph_decide decides what the events that were read say about each other. */
+/* forget_decisions forgets what was decided about the events. */
+static void
+forget_decisions(f6_graph *graph)
+{
+	for (uint32 i = 0; i < graph->count; i++)
+	{
+		f6_graph_event *event = &graph->events[i];
+
+		event->corrected_by = F6_NO_EVENT;
+		event->validated_by = F6_NO_EVENT;
+		event->is_removed = false;
+		event->was_validated = false;
+		event->stands = true;
+	}
+}
+
+/* f6_graph_decide decides what the events that were read say about each other: those with legal force, or all that is claimed. */
 void
-f6_graph_decide(f6_graph *graph)
+f6_graph_decide(f6_graph *graph, bool legal)
 {
 	f6_graph_list order = { 0 };
 
+	forget_decisions(graph);
 	list_events(graph, 0, PG_UINT32_MAX, true, &order);
 	sort_list(graph, &order);
 	for (uint32 i = order.count; i-- > 0;)
@@ -554,8 +593,37 @@ f6_graph_decide(f6_graph *graph)
 			continue;
 		for (uint32 j = 0; j < event->reference_count; j++)
 			decide_about(graph, order.numbers[i],
-						 &graph->events[graph->references[event->first_reference + j]]);
+						 &graph->events[graph->references[event->first_reference + j]], legal);
 	}
 	for (uint32 i = 0; i < order.count; i++)
 		decide_stands(graph, &graph->events[order.numbers[i]]);
+}
+
+/* would_decide tells whether a correction would decide about an event that has been given legal force: no later one does. */
+static bool
+would_decide(f6_graph *graph, const f6_graph_event *correction, const f6_graph_event *event)
+{
+	return event->is_read && has_force(event, true) &&
+		   (event->corrected_by == F6_NO_EVENT ||
+			f6_graph_at(graph, event->corrected_by)->position <= correction->position);
+}
+
+/*
+ * f6_graph_would_decide tells whether a correction would decide legally about anything that it references, if it were validated.
+ * What has legal force must have been decided, also about what it references.
+ */
+bool
+f6_graph_would_decide(f6_graph *graph, const f6_graph_event *correction)
+{
+	if (correction->is_removed)
+		return false;
+	for (uint32 i = 0; i < correction->reference_count; i++)
+	{
+		uint32 number = graph->references[correction->first_reference + i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (would_decide(graph, correction, &graph->events[number]))
+			return true;
+	}
+	return false;
 }

@@ -55,8 +55,7 @@ extern void f6_graph_read_consequences(f6_graph *graph, uint32 number, f6_graph_
 extern void f6_graph_read_bases(f6_graph *graph);
 extern void f6_graph_read_decisions(f6_graph *graph, const f6_graph_list *list);
 extern void f6_graph_read_references(f6_graph *graph, const f6_graph_list *list);
-extern const f6_graph_event *f6_graph_reference(f6_graph *graph, const f6_graph_event *event,
-												uint32 number);
-extern void f6_graph_decide(f6_graph *graph);
+extern void f6_graph_decide(f6_graph *graph, bool legal);
+extern bool f6_graph_would_decide(f6_graph *graph, const f6_graph_event *correction);
 
 #endif /* F6_EVENT_GRAPH_H */

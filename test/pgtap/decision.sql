@@ -71,8 +71,8 @@ select results_eq($$ select event_kind, event_type, event_version, object_ids, e
                          from f6.event order by "position" desc limit 1 $$,
     $$ values ('validation'::f6.event_kind, 'Claim', '1', array[o('x'), o('y')], array[e('e')], 'null'::jsonb, '{"k": 1}'::jsonb, o('mr'), 'official') $$,
     'by a validation of its own type and version');
-select is(raised($$ select f6_validate_claim(e('e')) $$), '55000 claim ID has been validated already: Validation ID gives it legal force.', 'once');
-select is(raised($$ select f6_reject_claim(e('e'), 'no') $$), '55000 claim ID has been validated already: Validation ID gives it legal force.', 'nor is it rejected then');
+select is(raised($$ select f6_validate_claim(e('e')) $$), '55000 claim ID has been validated already: Validation ID is in force, as claimed.', 'once');
+select is(raised($$ select f6_reject_claim(e('e'), 'no') $$), '55000 claim ID has been validated already: Validation ID is in force, as claimed.', 'nor is it rejected then');
 select isnt((select id from f6_reject_claim(e('c'), 'unreadable', o('mr'), 'official')), null, 'a claim is rejected');
 select results_eq($$ select event_kind, event_type, event_reference, event_data, metadata, event_source_id, event_source_type from f6.event order by "position" desc limit 1 $$,
     $$ values ('correction'::f6.event_kind, 'Other', array[e('c')], 'null'::jsonb, '{"reason": "unreadable"}'::jsonb, o('mr'), 'official') $$, 'by a correction with the reason');
@@ -102,7 +102,7 @@ select is(pending(object_id => o('u')), 'fix-u', 'until that is validated');
 select is((select event_kind from f6_pending(object_id => o('u'))), 'correction', 'which is said of it');
 select isnt((select id from f6_validate_claim(e('fix-k'))), null, 'a correction is validated');
 select is(f6_state_asof(o('k'), legal => true), '{"n": 1}', 'and has legal force');
-select is(raised($$ select f6_validate_claim(e('fix-k')) $$), '55000 correction ID has been validated already: Validation ID gives it legal force.', 'once');
+select is(raised($$ select f6_validate_claim(e('fix-k')) $$), '55000 correction ID has been validated already: Validation ID is in force, as claimed.', 'once');
 select isnt((select id from f6_reject_claim(e('fix-u'), 'no')), null, 'a correction is rejected');
 select is(f6_state_asof(o('u')), '{}', 'so the claim is as it was');
 select is(pending(object_id => o('u')) || pending(object_id => o('k')), null, 'and nothing waits, the rejection neither');
@@ -112,6 +112,16 @@ select is(pending(object_id => o('x'), event_type => 'Claim'), 'fix-d-2', 'anoth
 select say('two', '{"n": 3}', refs => 'c,d', kind => 'correction'), say('fix-fix', '{"n": 4}', refs => 'fix-k', kind => 'correction');
 select is(pending(object_id => o('x'), event_type => 'Claim'), 'fix-d-2 two', 'one of several events, of which one has it');
 select is(pending(object_id => o('k')), 'fix-fix', 'a correction of a correction that has it');
+
+-- What has legal force is asked of what has it, not of what is claimed.
+select say('s', object => 's'), say('s-v', null, refs => 's', kind => 'validation'), say('s-fix', '{"n": 1}', refs => 's', kind => 'correction'),
+       say('s-no-v', 'null', refs => 's-v', kind => 'correction');
+select is(pending(object_id => o('s')), 's! s-fix s-no-v', 'a claim has legal force as long as the withdrawal of its validation waits');
+select f6_validate_claim(e('s-no-v'));
+select is(pending(object_id => o('s')), 's!', 'and none after that');
+select say('t', object => 't'), say('t-v', null, refs => 't', kind => 'validation'), say('t-fix', '{"n": 1}', refs => 't', kind => 'correction');
+select is((select count(*) from f6_retract(e('t'), 'wrong', legal => true)), 1::bigint, 'a claim with a correction that waits is retracted');
+select is(pending(object_id => o('t')), null, 'which does not wait any more: something newer has decided');
 
 -- Retracting.
 select say('birth', '{"since": "2020-01-01", "name": "Ada"}', 'ada'), say('home', '{"since": "2020-02-01", "street": "Kade"}', 'ada', 'birth'),
@@ -199,11 +209,11 @@ select is(raised($$ select f6_retract(e('l'), 'wrong', legal => null) $$), '2200
 create role f6_test_official in role f6_reader, f6_writer;
 create role f6_test_reader in role f6_reader;
 create role f6_test_writer in role f6_writer;
-select say('p' || n, object => 'p') from generate_series(1, 3) as n;
+select say('p' || n, object => 'p') from generate_series(1, 4) as n;
 set local role f6_test_reader;
 select throws_ok($$ select f6_validate_claim(f6_object_id('event', 'p1')) $$, '42501', null, 'who may not append does not validate');
 select throws_ok($$ select f6_retract(f6_object_id('event', 'p1'), 'x') $$, '42501', null, 'nor retract');
-select is((select count(*) from f6_pending(object_id => f6_object_id('object', 'p'))), 3::bigint, 'but sees what is pending');
+select is((select count(*) from f6_pending(object_id => f6_object_id('object', 'p'))), 4::bigint, 'but sees what is pending');
 set local role f6_test_writer;
 select throws_ok($$ select f6_validate_claim(f6_object_id('event', 'p1')) $$, '42501', null, 'who may not read does not validate');
 select throws_ok($$ select f6_pending() $$, '42501', null, 'nor see what is pending');
@@ -212,12 +222,15 @@ select lives_ok($$ select f6_validate_claim(f6_object_id('event', 'p1')) $$, 'an
 select lives_ok($$ select f6_reject_claim(f6_object_id('event', 'p2'), 'x') $$, 'and rejects');
 select lives_ok($$ select f6_retract(f6_object_id('event', 'p1'), 'x', 'all') $$, 'and retracts');
 reset role;
-create policy few on f6.event using (id <> f6_object_id('event', 'p3')) with check (true);
+select say('v-p4', null, refs => 'p4', kind => 'validation'), say('fix-p4', '{"n": 1}', refs => 'p4', kind => 'correction');
+select is(pending(object_id => o('p')), 'p3 (x) fix-p4', 'what waits then');
+create policy few on f6.event using (id not in (f6_object_id('event', 'p3'), f6_object_id('event', 'p4'))) with check (true);
 create policy all_links on f6.event_link using (true);
 create policy all_objects on f6.event_object using (true);
 alter table f6.event enable row level security;
 set local role f6_test_official;
-select is((select count(*) from f6_pending(object_id => f6_object_id('object', 'p')) where event_kind = 'claim'), 0::bigint, 'what a policy hides is not pending');
+select results_eq($$ select event_kind::text, event_type from f6_pending(object_id => f6_object_id('object', 'p')) $$,
+    $$ values ('correction', 'Claim') $$, 'what a policy hides is not pending, nor is what corrects it; the retraction is');
 select throws_ok($$ select f6_validate_claim(f6_object_id('event', 'p3')) $$, '42704', null, 'and is not validated');
 reset role;
 
@@ -227,11 +240,13 @@ create operator hostile.= (leftarg = anyelement, rightarg = anyelement, function
 create operator hostile.<> (leftarg = anyelement, rightarg = anyelement, function = hostile.fails);
 create function hostile.fails_text(text, text) returns boolean language plpgsql as $$ begin raise 'taken in'; end $$;
 create operator hostile.= (leftarg = text, rightarg = text, function = hostile.fails_text);
-select say('q1', object => 'q'), say('q2', object => 'q', refs => 'q1'), say('q3', object => 'q');
+create type hostile.record as (a int);
+select say('q1', object => 'q'), say('q2', object => 'q', refs => 'q1'), say('q3', object => 'q'), say('q4', '{"n": 1}', refs => 'q3', kind => 'correction');
 set local search_path = hostile, pg_catalog, public;
 create temp table unharmed as select public.f6_validate_claim(public.f6_object_id('event', 'q1')), public.f6_reject_claim(public.f6_object_id('event', 'q3'), 'x') as rejected,
     (select count(*) from public.f6_retract(public.f6_object_id('event', 'q1'), 'x', 'all', dry_run => true)) as dry,
-    (select count(*) from public.f6_retract(public.f6_object_id('event', 'q1'), 'x', array[public.f6_object_id('event', 'q2')])) as retracted,
+    (select count(*) from public.f6_retract(public.f6_object_id('event', 'q1'), 'x', array[public.f6_object_id('event', 'q2')], legal => true)) as retracted,
+    public.f6_validate_claim(public.f6_object_id('event', 'q4')) as corrected,
     (select count(*) from public.f6_pending()) as pending,
     (select count(*) from public.f6_consequences(public.f6_object_id('event', 'q1'))) as consequences;
 reset search_path;

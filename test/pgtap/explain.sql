@@ -82,5 +82,13 @@ select is((select count(*) from generate_series(1, 100) as n where
 select is((select count(*) from generate_series(1, 100) as n, f6_explain(o('r' || n)) as x join f6.event as e using (id), unnest(x.fields) as f,
         f6_state_asof(o('r' || n)) as s where f <> '' and e.event_data #> string_to_array(substr(f, 2), '/') is distinct from s #> string_to_array(substr(f, 2), '/')
             and s #> string_to_array(substr(f, 2), '/') <> '{}'), 0::bigint, 'which gave it its value');
+
+-- Which correction restates a validation, also one of so many claims that what is known of them moves in memory.
+create table validated as select (f6_append('Note', array[o('wide')], to_jsonb(n))).id from generate_series(1, 2000) as n;
+create table wide as select (f6_append('Note', null, null, event_kind => 'validation', event_reference => array_agg(id))).id from validated;
+create table restating as select (f6_append('Note', null, '{"why": "seen"}', event_kind => 'correction', event_reference => array[id])).id from wide;
+select f6_append('Note', null, null, event_kind => 'validation', event_reference => array[id]) from restating;
+select is((select x.part || ' ' || (x.decided_by = r.id) from f6_explain(o('wide'), legal => legal) as x, wide as w, restating as r where x.id = w.id),
+    'validates true', 'a restated validation, ' || case when legal then 'legally' else 'as claimed' end) from unnest(array[true, false]) as legal;
 select * from finish();
 rollback;

@@ -21,10 +21,6 @@ select f6_register_event_type('Stay', '1', '{
     "required": ["since", "since_given", "place"],
     "properties": {"since": {"type": "string", "format": "date"}, "since_given": {"pattern": "^[0-9]{8}$"}}}', valid_from => '/since');
 
-create function validate(id uuid) returns void language sql as $$
-    select f6_append('Stay', null, null, event_kind => 'validation', event_reference => array[id]);
-$$;
-
 -- Enters "moved PLACE DATE", or "corrected PLACE DATE", which restates the stay before it.  A stay that counts from the day of
 -- a later one, or from a day after it, never was.
 create function enter(person uuid, entry text) returns void language plpgsql as $$
@@ -40,12 +36,12 @@ begin
         stays := trim_array(stays, 1);
     end if;
     since := counts_from(words[3], (stays[cardinality(stays)]).valid_from::date);
-    perform validate(id)
+    perform f6_validate_claim(id)
         from f6_append('Stay', case when restated is null then array[person] end,
             jsonb_build_object('since', since, 'since_given', words[3], 'place', words[2]),
             event_kind => case when restated is null then 'claim' else 'correction' end::f6.event_kind, event_reference => array_remove(array[restated], null));
     for overtaken in select s.event_id from unnest(stays) as s where s.valid_from >= since loop
-        perform validate(r.correction_ids[1]) from f6_retract(overtaken, 'overtaken') as r limit 1;
+        perform f6_retract(overtaken, 'overtaken', legal => true);
     end loop;
 end $$;
 

@@ -705,18 +705,21 @@ sub ask_about_unvalidated_claims
 # which something is recorded or begins to be true.
 sub compare_with_model
 {
-	leave_undecided();
-
+	my @waiting = leave_undecided();
 	my $model = read_model();
 	my @days = map { $_->{time} } map { @{ $model->timeline($_->{object}, F6::Model::INFINITY, 0) } } @lists;
 	my @recorded = map { $_->{created_at} } $model->all_events;
 	my $valid_at = sub { rand() < 0.2 ? F6::Model::INFINITY : $days[ rand @days ] - int rand 2 };
 	my $known_at = sub { rand() < 0.2 ? F6::Model::INFINITY : $recorded[ rand @recorded ] - int rand 2 };
 	my $legal = sub { int rand 2 };
+	my $seed = $ENV{F6_SEED} || 20240101;
 	my $view = $model->new_view([ $model->all_events ], 0);
 	my @standing = grep { !$model->removed($view, $_) } $model->all_events;
 	my $event = sub { $standing[ rand @standing ]{id} };
 	my @persons = map { $_->{object} } @lists;
+
+	srand $seed;
+	note "F6_SEED=$seed";
 	my $field = sub {
 		my ($path, $valid, $known, $legally) = (qw(/straat /postcode)[ rand 2 ], $valid_at->(), $known_at->(), $legal->());
 		my $state = $model->state_at($persons[ rand @persons ], $valid, $known, $legally);
@@ -731,7 +734,7 @@ sub compare_with_model
 		f6_states_asof => [ map { [ \@persons, $valid_at->(), $known_at->(), $legal->() ] } 1 .. 20 ],
 		f6_find => [ map { [ $field->() ] } 1 .. 100 ],
 		f6_consequences => [ map { [ $event->(), F6::Model::INFINITY ] } 1 .. 100 ],
-		f6_pending => [ map { [$_] } @persons[ 0 .. 49 ], map { $_->{object} } grep { $_->{number} eq $mover } @lists ],
+		f6_pending => [ map { [$_] } @waiting, map { $_->{object} } grep { $_->{number} eq $mover } @lists ],
 		f6_retract => [ map { [ $event->(), qw(none all)[ rand 2 ], $legal->() ] } 1 .. 50 ]);
 
 	query("select f6_keep_field(path, legal => legal)
@@ -748,7 +751,7 @@ sub compare_with_model
 	return;
 }
 
-# Appends again what thirty persons said last, validates that of twenty, and withdraws the validations of ten.
+# Appends again what thirty persons said last, validates that of twenty, and withdraws the validations of ten.  Returns who they are.
 sub leave_undecided
 {
 	query(q{
@@ -763,7 +766,7 @@ sub leave_undecided
 			from f6.event e where e."position" = w."position");
 		select (f6_retract((f6_validate_claim(id)).id, 'not by an official')).object_id from waiting where number <= 10;
 		select f6_validate_claim(id) from waiting where number > 20});
-	return;
+	return ask('select object_id from waiting');
 }
 
 # Returns a model of the log as it is stored.

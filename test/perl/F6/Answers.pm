@@ -24,26 +24,26 @@ my %kinds = (
 	f6_history => {
 		types => [qw(uuid timestamptz boolean)],
 		sql => 'f6_history(q.a, q.b, legal => q.c)',
-		columns => [ moments(qw(valid_from valid_to)), 'event_id', 'state' ],
+		columns => [ map({ microseconds($_) } qw(valid_from valid_to)), 'event_id', 'state' ],
 		answer => \&history
 	},
 	f6_formal_history => {
 		types => [qw(uuid timestamptz boolean)],
 		sql => 'f6_formal_history(q.a, q.b, legal => q.c)',
-		columns => [ moments(qw(known_from known_to)), 'event_id', 'state' ],
+		columns => [ map({ microseconds($_) } qw(known_from known_to)), 'event_id', 'state' ],
 		answer => \&formal_history
 	},
 	f6_bitemporal => {
 		types => [qw(uuid boolean)],
 		sql => 'f6_bitemporal(q.a, legal => q.b)',
-		columns => [ moments(qw(known_from known_to valid_from valid_to)), 'event_id', 'state' ],
+		columns => [ map({ microseconds($_) } qw(known_from known_to valid_from valid_to)), 'event_id', 'state' ],
 		answer => \&bitemporal
 	},
 	f6_changes => {
 		types => [qw(uuid timestamptz timestamptz boolean)],
 		sql => 'f6_changes(q.a, q.b, q.c, legal => q.d)',
 		columns => [
-			moments(qw(valid_from valid_to)),
+			map({ microseconds($_) } qw(valid_from valid_to)),
 			nothing('before'),
 			nothing('after'),
 			nothing(q{(select string_agg(o::text, ' ' order by o::text collate "C") from jsonb_array_elements(patch) as o)})
@@ -54,8 +54,8 @@ my %kinds = (
 		types => [qw(uuid timestamptz timestamptz boolean)],
 		sql => 'f6_explain(q.a, q.b, q.c, legal => q.d)',
 		columns => [
-			qw("position" id event_kind event_type), moments('created_at'),
-			'case when material_time is not null then ' . moments('material_time') . ' end',
+			qw("position" id event_kind event_type), microseconds('created_at'),
+			'case when material_time is not null then ' . microseconds('material_time') . ' end',
 			qw(part decided_by), '(select jsonb_agg(f order by f collate "C") from unnest(fields) as f)'
 		],
 		answer => \&explain
@@ -70,7 +70,7 @@ my %kinds = (
 		types => [qw(text jsonb timestamptz timestamptz boolean uuid[])],
 		sql => 'f6_find(null, q.a, q.b, q.c, q.d, q.e)',
 		where => 'object_id = any (q.f)',
-		columns => [ 'object_id', moments(qw(valid_from valid_to)) ],
+		columns => [ 'object_id', map({ microseconds($_) } qw(valid_from valid_to)) ],
 		order => 'object_id',
 		answer => \&find,
 		is_same => \&is_same_find
@@ -91,7 +91,7 @@ my %kinds = (
 		types => [qw(uuid text boolean)],
 		sql => "f6_retract(q.a, 'tried', q.b, dry_run => true, legal => q.c)",
 		columns => [
-			'object_id', map({ "case when valid_from is not null then $_ end" } moments(qw(valid_from valid_to))),
+			'object_id', map({ 'case when valid_from is not null then ' . microseconds($_) . ' end' } qw(valid_from valid_to)),
 			nothing('before'), nothing('after')
 		],
 		order => 'object_id, valid_from',
@@ -111,14 +111,6 @@ sub microseconds
 
 	return "case when isfinite($time) then (extract(epoch from $time) * 1000000)::bigint"
 	  . " else case when $time > 'epoch' then 1 else -1 end * " . INFINITY . ' end';
-}
-
-# Returns the SQL for each of some times.
-sub moments
-{
-	my @times = map { microseconds($_) } @_;
-
-	return wantarray ? @times : $times[0];
 }
 
 # Returns the SQL for a value as text, also of none.
@@ -290,9 +282,10 @@ sub recorded
 }
 
 #
-# The answers.
+# The answers, each a list of lines, and under which rule the model gives them.
 #
 
+# Rows follow the spans of material time in which the state is the same.
 sub history
 {
 	my ($model, $object, $known_at, $legal) = @_;
@@ -301,6 +294,7 @@ sub history
 	  valid_spans($model, $object, $known_at, $legal);
 }
 
+# Rows follow the formal times at which the state at one material time becomes another.
 sub formal_history
 {
 	my ($model, $object, $valid_at, $legal) = @_;
@@ -317,7 +311,7 @@ sub formal_history
 	return map { join '|', $_->{from}, $_->{to}, $_->{event}, state_text($_->{value}) } @spans;
 }
 
-# A rectangle is a span of material time during the formal time in which it stands in the timeline.
+# A row is a span of material time during the formal time in which it stands in the timeline.
 sub bitemporal
 {
 	my ($model, $object, $legal) = @_;
@@ -347,6 +341,7 @@ sub bitemporal
 	  sort { $a->{known_from} <=> $b->{known_from} || $a->{from} <=> $b->{from} } @rectangles;
 }
 
+# Rows are the spans of material time in which two states are not the same, with the operations between them.
 sub changes
 {
 	my ($model, $object, $known_from, $known_to, $legal) = @_;
@@ -395,13 +390,14 @@ sub operations
 
 	my %keys = (%$before, %$after);
 	return map {
-		my $place = "$path/" . s/~/~0/gr =~ s{/}{~1}gr;
+		my $place = F6::Model::member_pointer($path, $_);
 		!exists $after->{$_}    ? { op => 'remove', path => $place }
 		  : !exists $before->{$_} ? { op => 'add', path => $place, value => $after->{$_} }
 		  :                         operations($place, $before->{$_}, $after->{$_})
 	} keys %keys;
 }
 
+# Each event of the object has a row, known or not.
 sub explain
 {
 	my ($model, $object, $valid_at, $known_at, $legal) = @_;
@@ -448,6 +444,7 @@ sub decides
 	return !grep { $_->{position} > $correction->{position} && $model->counts($view, $_) } @{ $view->{corrections}{$id} };
 }
 
+# Each object has a row, known or not.
 sub states_asof
 {
 	my ($model, $objects, $valid_at, $known_at, $legal) = @_;
@@ -475,10 +472,9 @@ sub last_moment
 sub has_value
 {
 	my ($state, $path, $value) = @_;
-	my @tokens = map { s/~1/\//gr =~ s/~0/~/gr } ($path =~ m{/([^/]*)}g);
 
 	return 0 unless $state;
-	foreach my $token (@tokens)
+	foreach my $token (F6::Model::tokens($path))
 	{
 		return 0 unless ref $$state eq 'HASH' && exists $$state->{$token};
 		$state = \$$state->{$token};
@@ -507,6 +503,7 @@ sub is_same_find
 	return 1;
 }
 
+# Each event is come to at the least number of references, through the first in the log.
 sub consequences
 {
 	my ($model, $id, $known_at) = @_;
@@ -545,66 +542,102 @@ sub stands
 	return !grep { !stands($model, $view, $known, $_) } grep { $_ } map { $known->{$_} } @{ $event->{references} };
 }
 
+# What waits is neither removed nor validated, as claimed; a correction would decide legally if it were.
 sub pending
 {
 	my ($model, $object) = @_;
-	my %events = map { ($_->{id} => $_) } $model->all_events;
-	my $view = $model->new_view([ values %events ], 0);
+	my $view = $model->new_view([ $model->all_events ], 0);
 
-	return map { join '|', @{$_}{qw(position id kind)}, is_withdrawn($model, $view, $_), join(',', @{ $_->{objects} }) }
-	  grep { $_->{kind} eq 'claim' || grep { has_legal_force($model, $view, $_) } @events{ @{ $_->{references} } } }
-	  grep { !$model->removed($view, $_) && !has_legal_force($model, $view, $_) } $model->events_of($object);
+	return map { join '|', @{$_}{qw(position id kind)}, was_validated($model, $view, $_), join(',', @{ $_->{objects} }) }
+	  grep { $_->{kind} eq 'claim' || is_worth_validating($model, $_) }
+	  grep { $_->{kind} ne 'validation' && !is_validated($model, $view, $_) && !$model->removed($view, $_) }
+	  $model->events_of($object);
 }
 
-# Tells whether an event has legal force as far as its validation goes.
-sub has_legal_force
+# Tells whether an event has a validation in force, or needs none.
+sub is_validated
 {
 	my ($model, $view, $event) = @_;
 
-	return 1 if $event->{kind} eq 'validation' || $model->{types}{ $event->{type} }{legal_when_claimed};
+	return 1 if $model->{types}{ $event->{type} }{legal_when_claimed};
 	return scalar grep { $model->counts($view, $_) } $model->later($view, 'validations', $event);
 }
 
-# Tells whether an event that has no validation in force had one.
-sub is_withdrawn
+# Tells, in the words of SQL, whether an event was ever validated.
+sub was_validated
 {
 	my ($model, $view, $event) = @_;
 
 	return $model->later($view, 'validations', $event) ? 'true' : 'false';
 }
 
+# Tells whether a correction, if it were validated, would decide about any event that has legal force.
+sub is_worth_validating
+{
+	my ($model, $correction) = @_;
+	my $validated = $model->copy;
+	my %is_target = map { ($_ => 1) } @{ $correction->{references} };
+
+	$validated->add({ %$correction, id => 'tried', position => 9e15, kind => 'validation', references => [ $correction->{id} ] });
+	my $view = $validated->new_view([ $validated->all_events ], 1);
+	my @decided = grep { $is_target{ $_->{id} } && $validated->has_force($view, $_) } $model->all_events;
+	return scalar grep { ($validated->decisive($view, $_) || $_)->{id} eq $correction->{id} } @decided;
+}
+
+# What a retraction changes is the difference between the timelines of two models, with and without it.
 sub retract
 {
 	my ($model, $id, $cascade, $legal) = @_;
-	my @events = $model->all_events;
-	my $view = $model->new_view(\@events, 0);
-	my %falling = map { ($_->{id} => $_) } grep { $_->{id} eq $id } @events;
-	my ($after, %objects) = ($model->copy);
+	my @falling = falling_events($model, $id, $cascade);
+	my $after = model_without($model, $legal, @falling);
+	my %objects = map { ($_ => 1) } map { @{ $_->{objects} } } @falling;
 
-	# References point back, so one pass in the order of the log meets each after what it is based on.
-	my %based = ($id => 1);
-	foreach my $event (grep { $cascade eq 'all' } @events)
-	{
-		next unless grep { $based{$_} } @{ $event->{references} };
-		$based{ $event->{id} } = 1;
-		$falling{ $event->{id} } = $event if $event->{kind} eq 'claim' && !$model->removed($view, $event);
-	}
-	foreach my $event (values %falling)
-	{
-		my %decided = (%$event, position => 9e15, created_at => INFINITY, data => undef);
-
-		$objects{$_} = 1 foreach @{ $event->{objects} };
-		$after->add({ %decided, id => "removes $event->{id}", kind => 'correction', references => [ $event->{id} ] });
-		$after->add({ %decided, position => 9e15 + 1, kind => 'validation', references => ["removes $event->{id}"], id => "validates $event->{id}" })
-		  if $legal;
-	}
 	return map {
 		my $object = $_;
-		my @changed = changed_spans($model, $after, $object, INFINITY - 1, INFINITY, $legal);
+		my @changed = changed_spans($model, $after, $object, INFINITY, INFINITY, $legal);
 		@changed
 		  ? map { join '|', $object, $_->{from}, $_->{to}, map { state_text($_) } @{ $_->{value} } } @changed
 		  : "$object|||$NOTHING|$NOTHING"
 	} sort keys %objects;
+}
+
+# Returns an event, and with the cascade 'all' the claims that are based on it and have not been removed.
+sub falling_events
+{
+	my ($model, $id, $cascade) = @_;
+	my @events = $model->all_events;
+	my $view = $model->new_view(\@events, 0);
+	my %based = ($id => 1);
+	my @falling = grep { $_->{id} eq $id } @events;
+
+	return @falling if $cascade eq 'none';
+
+	# References point back, so one pass in the order of the log meets each after what it is based on.
+	foreach my $event (@events)
+	{
+		next unless grep { $based{$_} } @{ $event->{references} };
+		$based{ $event->{id} } = 1;
+		push @falling, $event if $event->{kind} eq 'claim' && !$model->removed($view, $event);
+	}
+	return @falling;
+}
+
+# Returns a copy of a model in which corrections remove some events, legally with validations of them.
+sub model_without
+{
+	my ($model, $legal, @falling) = @_;
+	my $after = $model->copy;
+
+	foreach my $event (@falling)
+	{
+		my %new = (%$event, position => 9e15, created_at => INFINITY, data => undef);
+		my $removal = "removes $event->{id}";
+
+		$after->add({ %new, id => $removal, kind => 'correction', references => [ $event->{id} ] });
+		next unless $legal;
+		$after->add({ %new, id => "in law $removal", position => 9e15 + 1, kind => 'validation', references => [$removal] });
+	}
+	return $after;
 }
 
 1;

@@ -146,7 +146,7 @@ sub note_writers
 	my %members = %{ $tree->{members} || {} };
 
 	$writers->{$path} = $tree->{by} unless %members;
-	note_writers($writers, "$path/" . s/~/~0/gr =~ s{/}{~1}gr, $members{$_}) foreach keys %members;
+	note_writers($writers, member_pointer($path, $_), $members{$_}) foreach keys %members;
 	return;
 }
 
@@ -316,12 +316,28 @@ sub merge
 	return \%result;
 }
 
-# Returns what a JSON Pointer (RFC 6901) points at, undef if there is nothing or null.
+# Returns the names that a JSON Pointer (RFC 6901) leads through.
+sub tokens
+{
+	my ($pointer) = @_;
+
+	return map { s/~1/\//gr =~ s/~0/~/gr } ($pointer =~ m{/([^/]*)}g);
+}
+
+# Returns the JSON Pointer to a member of what another one points at.
+sub member_pointer
+{
+	my ($pointer, $name) = @_;
+
+	return "$pointer/" . $name =~ s/~/~0/gr =~ s{/}{~1}gr;
+}
+
+# Returns what a JSON Pointer points at, undef if there is nothing or null.
 sub at_pointer
 {
 	my ($self, $value, $pointer) = @_;
 
-	foreach my $token (map { s/~1/\//gr =~ s/~0/~/gr } ($pointer =~ m{/([^/]*)}g))
+	foreach my $token (tokens($pointer))
 	{
 		if (ref $value eq 'HASH')
 		{
