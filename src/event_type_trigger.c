@@ -19,7 +19,7 @@
 #include "jsonb_walk.h"
 #include "relation.h"
 #include "schema_compile.h"
-#include "upcast_function.h"
+#include "registered_function.h"
 #include "upcast_steps.h"
 
 F6_FUNCTION(f6_event_type_before_insert);
@@ -181,6 +181,7 @@ f6_upcaster_before_insert(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	HeapTuple row;
 	TupleDesc descriptor;
+	f6_function_role role = f6_function_upcaster();
 	char *function;
 	Datum steps;
 	bool isnull;
@@ -203,6 +204,6 @@ f6_upcaster_before_insert(PG_FUNCTION_ARGS)
 	if (function != NULL)
 		row = with_value(
 			row, descriptor, F6_UPCASTER_FUNCTION,
-			CStringGetTextDatum(f6_upcast_function_signature(f6_upcast_function_find(function))));
+			CStringGetTextDatum(f6_function_signature(f6_function_find(function, &role))));
 	return PointerGetDatum(row);
 }

@@ -1,8 +1,8 @@
 /*
  * fold.c
- *		The default fold: JSON Merge Patch (RFC 7396) on a mutable tree.
+ *		Folding events into a state, on a mutable tree.
  *
- * Patches change the tree in place, and it is written out as jsonb only when the result is asked for, so a fold costs what
+ * Patches and rules change the tree in place, and it is written out as jsonb only when the result is asked for, so a fold costs what
  * its events cost, whatever the size of the state.
  */
 #include "postgres.h"
@@ -19,8 +19,10 @@ struct f6_fold
 {
 	MemoryContext context; /* holds the tree */
 	MemoryContext scratch; /* emptied after every result */
-	bool merged;		   /* anything yet? */
+	MemoryContext event;   /* emptied after every event that is not merged */
+	bool exists;		   /* is there a state? */
 	f6_tree_node root;
+	Jsonb *returned; /* by a function: what the tree refers to; NULL: nothing */
 };
 
 /* Begins a fold from nothing; it lives in a child of the given context, and ends with it. */
@@ -32,6 +34,7 @@ f6_fold_begin(MemoryContext parent)
 
 	fold->context = context;
 	fold->scratch = AllocSetContextCreate(context, "f6 fold result", ALLOCSET_DEFAULT_SIZES);
+	fold->event = AllocSetContextCreate(context, "f6 fold event", ALLOCSET_SMALL_SIZES);
 	return fold;
 }
 
@@ -43,7 +46,7 @@ f6_fold_resume(f6_fold *fold, Jsonb *state)
 
 	f6_jsonb_root(state, &root);
 	f6_tree_refer(&fold->root, &root);
-	fold->merged = true;
+	fold->exists = true;
 }
 
 /* Merges a patch into the state.  The patch may be freed afterwards. */
@@ -51,7 +54,78 @@ void
 f6_fold_merge(f6_fold *fold, const JsonbValue *patch)
 {
 	f6_tree_merge(fold->context, &fold->root, patch);
-	fold->merged = true;
+	fold->exists = true;
+}
+
+/* replace puts what a function has returned in the place of the state; NULL for none. */
+static void
+replace(f6_fold *fold, Jsonb *state)
+{
+	Jsonb *before = fold->returned;
+	JsonbValue root;
+
+	f6_tree_clear(&fold->root);
+	fold->returned = NULL;
+	fold->exists = state != NULL;
+	if (state != NULL)
+	{
+		fold->returned = MemoryContextAllocHuge(fold->context, VARSIZE(state));
+		memcpy(fold->returned, state, VARSIZE(state));
+		f6_jsonb_root(fold->returned, &root);
+		f6_tree_refer(&fold->root, &root);
+	}
+	if (before != NULL)
+		pfree(before);
+}
+
+/* call lets a function make the next state; a strict one leaves a state as it is where there is none yet. */
+static void
+call(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	Datum state;
+
+	if (handler->function.fn_strict && !fold->exists)
+		return;
+	InitFunctionCallInfoData(*fcinfo, &handler->function, 2, InvalidOid, NULL, NULL);
+	fcinfo->args[0].isnull = !fold->exists;
+	fcinfo->args[0].value = fold->exists ? JsonbPGetDatum(f6_tree_write(&fold->root)) : (Datum) 0;
+	fcinfo->args[1].isnull = false;
+	fcinfo->args[1].value = event->row;
+	state = FunctionCallInvoke(fcinfo);
+	replace(fold, fcinfo->isnull ? NULL : DatumGetJsonbP(state));
+}
+
+/* run lets rules change the state. */
+static void
+run(f6_fold *fold, const f6_fold_handler *handler, const f6_fold_event *event)
+{
+	f6_fold_input input = { .data = event->data, .row = event->row, .row_type = event->row_type };
+
+	fold->exists = f6_rules_run(handler->rules, fold->context, &fold->root, fold->exists, &input);
+}
+
+/* f6_fold_apply folds an event as a program says, which may be freed afterwards. */
+void
+f6_fold_apply(f6_fold *fold, f6_fold_program *program, const f6_fold_event *event)
+{
+	f6_fold_handler *handler = f6_fold_program_handler(program, event->type);
+	MemoryContext caller;
+
+	if (handler->way == F6_FOLD_NOTHING)
+		return;
+	if (handler->way == F6_FOLD_MERGE)
+	{
+		f6_fold_merge(fold, &event->data);
+		return;
+	}
+	caller = MemoryContextSwitchTo(fold->event);
+	if (handler->way == F6_FOLD_RULES)
+		run(fold, handler, event);
+	else
+		call(fold, handler, event);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(fold->event);
 }
 
 /* Returns the state so far in the current memory context, or NULL when nothing was merged.  The fold may go on. */
@@ -62,7 +136,7 @@ f6_fold_result(f6_fold *fold)
 	Jsonb *written;
 	Jsonb *result;
 
-	if (!fold->merged)
+	if (!fold->exists)
 		return NULL;
 
 	caller = MemoryContextSwitchTo(fold->scratch);

@@ -10,7 +10,7 @@
 #include "relation.h"
 #include "schema_document.h"
 #include "snapshot.h"
-#include "upcast_function.h"
+#include "registered_function.h"
 #include "zone.h"
 
 PG_MODULE_MAGIC;
@@ -27,5 +27,5 @@ _PG_init(void)
 	f6_zone_init();
 	f6_schema_document_init();
 	f6_event_type_init();
-	f6_upcast_function_init();
+	f6_function_init();
 }

@@ -255,9 +255,9 @@ keep_bytes(MemoryContext context, f6_tree_node *node, const void *bytes, Size le
 	return node->buffer;
 }
 
-/* Makes the node hold a copy of a scalar or an array. */
-static void
-set_value(MemoryContext context, f6_tree_node *node, const JsonbValue *value)
+/* f6_tree_set makes a node hold a copy of a value, which must not stand in the node's own bytes. */
+void
+f6_tree_set(MemoryContext context, f6_tree_node *node, const JsonbValue *value)
 {
 	if (node->object != NULL || node->array != NULL || value->type == jbvNull ||
 		value->type == jbvBool)
@@ -342,6 +342,29 @@ bool
 f6_tree_is_object(const f6_tree_node *node)
 {
 	return node->object != NULL || (node->array == NULL && f6_jsonb_is_object(&node->value));
+}
+
+/* f6_tree_is_null tells whether a node is null, or holds nothing. */
+bool
+f6_tree_is_null(const f6_tree_node *node)
+{
+	return node->object == NULL && node->array == NULL && node->value.type == jbvNull;
+}
+
+/* f6_tree_make_object makes a node an object without members. */
+void
+f6_tree_make_object(MemoryContext context, f6_tree_node *node)
+{
+	f6_tree_clear(node);
+	node->object = make_object(context);
+}
+
+/* f6_tree_make_array makes a node an array without elements. */
+void
+f6_tree_make_array(MemoryContext context, f6_tree_node *node)
+{
+	f6_tree_clear(node);
+	node->array = make_array(context, 0);
 }
 
 /* f6_tree_is_array tells whether a node is an array. */
@@ -462,17 +485,14 @@ f6_tree_merge(MemoryContext context, f6_tree_node *node, const JsonbValue *patch
 
 	if (!f6_jsonb_is_object(patch))
 	{
-		set_value(context, node, patch);
+		f6_tree_set(context, node, patch);
 		return;
 	}
 
 	if (node->object == NULL && f6_tree_is_object(node))
 		unfold_object(context, node);
 	else if (node->object == NULL)
-	{
-		f6_tree_clear(node);
-		node->object = make_object(context);
-	}
+		f6_tree_make_object(context, node);
 
 	f6_jsonb_object_begin(&walk, patch);
 	while (f6_jsonb_object_next(&walk, &name, &value))

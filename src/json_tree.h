@@ -26,6 +26,10 @@ typedef struct f6_tree_node
 
 extern void f6_tree_clear(f6_tree_node *node);
 extern void f6_tree_refer(f6_tree_node *node, const JsonbValue *value);
+extern void f6_tree_set(MemoryContext context, f6_tree_node *node, const JsonbValue *value);
+extern void f6_tree_make_object(MemoryContext context, f6_tree_node *node);
+extern void f6_tree_make_array(MemoryContext context, f6_tree_node *node);
+extern bool f6_tree_is_null(const f6_tree_node *node);
 extern void f6_tree_merge(MemoryContext context, f6_tree_node *node, const JsonbValue *patch);
 extern Jsonb *f6_tree_write(const f6_tree_node *node);
 

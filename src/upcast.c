@@ -23,7 +23,7 @@
 #include "relation.h"
 #include "schema_validate.h"
 #include "upcast.h"
-#include "upcast_function.h"
+#include "registered_function.h"
 #include "upcast_steps.h"
 #include "uuid.h"
 
@@ -52,6 +52,7 @@ f6_upcast *
 f6_upcast_begin(const char *event_type, const char *from_version, const char *to_version)
 {
 	const f6_chain *chain = f6_event_type_chain(event_type, from_version, to_version);
+	f6_function_role role = f6_function_upcaster();
 	f6_upcast *upcast;
 
 	if (chain == NULL)
@@ -65,8 +66,8 @@ f6_upcast_begin(const char *event_type, const char *from_version, const char *to
 
 		if (chain->links[i]->function == NULL)
 			continue;
-		function = f6_upcast_function_find(chain->links[i]->function);
-		f6_upcast_function_check_privilege(function);
+		function = f6_function_find(chain->links[i]->function, &role);
+		f6_function_check_privilege(function);
 		fmgr_info(function, &upcast->functions[i]);
 	}
 	upcast->scratch =
@@ -246,7 +247,7 @@ ready_site(FmgrInfo *call_site)
 {
 	upcast_site *site = call_site->fn_extra;
 	uint64 registry = f6_event_type_generation();
-	uint64 functions = f6_upcast_function_generation();
+	uint64 functions = f6_function_generation();
 	MemoryContext context;
 
 	if (site != NULL && site->registry == registry && site->functions == functions &&

@@ -13,23 +13,12 @@
 
 #include "f6.h"
 #include "errors.h"
+#include "json_pointer.h"
 #include "jsonb_walk.h"
 #include "upcast_steps.h"
 
 /* What the steps may make of an event in memory, so that copies of copies come to an end. */
 #define F6_STEPS_MEMORY ((Size) 512 * 1024 * 1024)
-
-/* A JSON Pointer, taken apart. */
-typedef struct step_pointer
-{
-	const char *text;
-	int count;
-	struct pointer_token
-	{
-		const char *name;
-		int length;
-	} * tokens;
-} step_pointer;
 
 typedef struct upcast_step upcast_step;
 
@@ -57,8 +46,8 @@ struct upcast_step
 {
 	const step_operation *operation;
 	int number; /* counts from 1 */
-	step_pointer path;
-	step_pointer from;
+	f6_pointer path;
+	f6_pointer from;
 	JsonbValue value;
 	const char *to;
 	int to_length;
@@ -94,46 +83,23 @@ fail_step(const step_run *run, const char *what, const char *place)
 
 /* fail_missing raises the error for a place that does not exist. */
 static void
-fail_missing(const step_run *run, const step_pointer *pointer)
+fail_missing(const step_run *run, const f6_pointer *pointer)
 {
 	fail_step(run, "There is nothing at", pointer->text);
 }
 
-/* child_of returns the member or element that a token names, NULL if there is none. */
-static f6_tree_node *
-child_of(const step_run *run, f6_tree_node *node, const struct pointer_token *token)
-{
-	if (f6_tree_is_object(node))
-		return f6_tree_member(run->context, node, token->name, token->length);
-	if (f6_tree_is_array(node))
-		return f6_tree_element(run->context, node,
-							   f6_jsonb_token_index(token->name, token->length));
-	return NULL;
-}
-
 /* find_place returns the node at the first tokens of a pointer, NULL if there is none. */
 static f6_tree_node *
-find_place(const step_run *run, const step_pointer *pointer, int tokens)
+find_place(const step_run *run, const f6_pointer *pointer, int tokens)
 {
-	f6_tree_node *node = run->root;
-
-	for (int i = 0; node != NULL && i < tokens; i++)
-		node = child_of(run, node, &pointer->tokens[i]);
-	return node;
-}
-
-/* last_token returns the last token of a pointer that is not the whole document's. */
-static const struct pointer_token *
-last_token(const step_pointer *pointer)
-{
-	return &pointer->tokens[pointer->count - 1];
+	return f6_pointer_find(pointer, tokens, run->context, run->root);
 }
 
 /* make_place returns the node that takes what is added at a pointer, cleared; a place that can't be made is an error. */
 static f6_tree_node *
-make_place(const step_run *run, const step_pointer *pointer)
+make_place(const step_run *run, const f6_pointer *pointer)
 {
-	const struct pointer_token *token;
+	const f6_pointer_token *token;
 	f6_tree_node *parent;
 	f6_tree_node *place;
 	int index;
@@ -143,7 +109,7 @@ make_place(const step_run *run, const step_pointer *pointer)
 		f6_tree_clear(run->root);
 		return run->root;
 	}
-	token = last_token(pointer);
+	token = f6_pointer_last(pointer);
 	parent = find_place(run, pointer, pointer->count - 1);
 	if (parent != NULL && f6_tree_is_object(parent))
 	{
@@ -161,19 +127,6 @@ make_place(const step_run *run, const step_pointer *pointer)
 	if (index < 0 || index > f6_tree_count(parent))
 		fail_step(run, "The array has no place for", pointer->text);
 	return f6_tree_add_element(run->context, parent, index);
-}
-
-/* remove_place removes what find_place has found, which is not the whole document. */
-static void
-remove_place(const step_run *run, const step_pointer *pointer)
-{
-	f6_tree_node *parent = find_place(run, pointer, pointer->count - 1);
-	const struct pointer_token *token = last_token(pointer);
-
-	if (f6_tree_is_object(parent))
-		f6_tree_remove_member(parent, token->name, token->length);
-	else
-		f6_tree_remove_element(parent, f6_jsonb_token_index(token->name, token->length));
 }
 
 /* take returns what a node holds, and leaves it empty. */
@@ -203,7 +156,7 @@ written(const step_run *run, const f6_tree_node *node)
 
 /* found returns the node that a step works on, NULL where there is none and the step may be left out. */
 static f6_tree_node *
-found(const step_run *run, const step_pointer *pointer)
+found(const step_run *run, const f6_pointer *pointer)
 {
 	f6_tree_node *node = find_place(run, pointer, pointer->count);
 
@@ -216,7 +169,7 @@ found(const step_run *run, const step_pointer *pointer)
 static void
 run_add(const step_run *run)
 {
-	const step_pointer *path = &run->step->path;
+	const f6_pointer *path = &run->step->path;
 
 	if (run->step->optional && path->count > 0 && find_place(run, path, path->count - 1) == NULL)
 		return;
@@ -228,7 +181,7 @@ static void
 run_remove(const step_run *run)
 {
 	if (found(run, &run->step->path) != NULL)
-		remove_place(run, &run->step->path);
+		f6_pointer_remove(&run->step->path, run->context, run->root);
 }
 
 /* run_replace puts a value in the place of what is there. */
@@ -252,7 +205,7 @@ run_move(const step_run *run)
 	if (node == NULL || strcmp(step->from.text, step->path.text) == 0)
 		return;
 	content = take(node);
-	remove_place(run, &step->from);
+	f6_pointer_remove(&step->from, run->context, run->root);
 	*make_place(run, &step->path) = content;
 }
 
@@ -288,9 +241,9 @@ static void
 run_rename(const step_run *run)
 {
 	const upcast_step *step = run->step;
-	const struct pointer_token *token = last_token(&step->path);
+	const f6_pointer_token *token = f6_pointer_last(&step->path);
 	f6_tree_node *parent = find_place(run, &step->path, step->path.count - 1);
-	f6_tree_node *node = parent == NULL ? NULL : child_of(run, parent, token);
+	f6_tree_node *node = parent == NULL ? NULL : f6_pointer_child(run->context, parent, token);
 	f6_tree_node content;
 
 	if (node == NULL ||
@@ -311,7 +264,7 @@ static void
 run_default(const step_run *run)
 {
 	const upcast_step *step = run->step;
-	const struct pointer_token *token = last_token(&step->path);
+	const f6_pointer_token *token = f6_pointer_last(&step->path);
 	f6_tree_node *parent = find_place(run, &step->path, step->path.count - 1);
 
 	if (parent != NULL && f6_tree_is_object(parent) &&
@@ -403,26 +356,20 @@ read_string(const JsonbValue *object, const char *key, int number)
 }
 
 /* read_pointer returns a key's value, which must be a JSON Pointer, taken apart. */
-static step_pointer
+static f6_pointer
 read_pointer(const JsonbValue *object, const char *key, int number)
 {
-	step_pointer pointer = { read_string(object, key, number), 0, NULL };
-	const char *rest = pointer.text;
+	const char *text = read_string(object, key, number);
+	f6_pointer pointer;
 
-	if (!f6_jsonb_pointer_is_valid(pointer.text))
-		refuse_step(number,
-					psprintf("Its \"%s\" is not a JSON Pointer: \"%s\".", key, pointer.text));
-	for (const char *at = pointer.text; *at != '\0'; at++)
-		pointer.count += *at == '/';
-	pointer.tokens = palloc(sizeof(struct pointer_token) * Max(pointer.count, 1));
-	for (int i = 0; i < pointer.count; i++)
-		pointer.tokens[i].name = f6_jsonb_pointer_token(&rest, &pointer.tokens[i].length);
+	if (!f6_pointer_parse(text, &pointer))
+		refuse_step(number, psprintf("Its \"%s\" is not a JSON Pointer: \"%s\".", key, text));
 	return pointer;
 }
 
 /* leads_into tells whether a place is inside another one. */
 static bool
-leads_into(const step_pointer *outer, const step_pointer *inner)
+leads_into(const f6_pointer *outer, const f6_pointer *inner)
 {
 	size_t length = strlen(outer->text);
 

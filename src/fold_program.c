@@ -1,0 +1,270 @@
+/*
+ * fold_program.c
+ *		What a fold does with events of each type: merge their data, run rules, call a function, or nothing.
+ *
+ * A program is the JSON string "merge", or an object whose members are types of events, or patterns of them.  The type itself goes
+ * before any pattern, and of several patterns the one that says most.  Events that nothing is said of do nothing.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "fold_program.h"
+#include "jsonb_walk.h"
+#include "registered_function.h"
+
+/* A type that events were met of, and its handler. */
+typedef struct met_type
+{
+	const char *name;
+	f6_fold_handler *handler;
+	char status;
+} met_type;
+
+#define SH_PREFIX			 met_types
+#define SH_ELEMENT_TYPE		 met_type
+#define SH_KEY_TYPE			 const char *
+#define SH_KEY				 name
+#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) (key), (int) strlen(key))
+#define SH_EQUAL(tb, a, b)	 (strcmp((a), (b)) == 0)
+#define SH_SCOPE			 static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+struct f6_fold_program
+{
+	MemoryContext context;
+	int count;
+	f6_fold_handler *handlers; /* what goes before others first */
+	met_types_hash *met;
+	bool needs_row;
+};
+
+/* For the types that no handler is for. */
+static f6_fold_handler no_handler = { .way = F6_FOLD_NOTHING };
+
+/* refuse_program raises the error for a fold that is none. */
+static void __attribute__((noreturn)) refuse_program(const char *type, const char *found)
+{
+	ereport(ERROR,
+			(errcode(F6_ERR_BAD_ARGUMENT), errmsg("the fold for \"%s\" is not valid", type),
+			 errdetail("It must be \"merge\", \"ignore\", an array of rules, or an object with a "
+					   "\"function\", found %s.",
+					   found)));
+}
+
+/* is_text tells whether a value is a given string. */
+static bool
+is_text(const JsonbValue *value, const char *text)
+{
+	return value->type == jbvString && (size_t) value->val.string.len == strlen(text) &&
+		   memcmp(value->val.string.val, text, value->val.string.len) == 0;
+}
+
+/* read_function readies the function that a handler names. */
+static void
+read_function(const JsonbValue *object, f6_fold_handler *handler)
+{
+	f6_function_role role = f6_function_fold();
+	JsonbValue signature;
+	Oid function;
+
+	if (f6_jsonb_count(object) != 1 ||
+		!f6_jsonb_get(object, "function", (int) strlen("function"), &signature) ||
+		signature.type != jbvString)
+		refuse_program(handler->type, "another object");
+	function =
+		f6_function_find(pnstrdup(signature.val.string.val, signature.val.string.len), &role);
+	f6_function_check_privilege(function);
+	fmgr_info(function, &handler->function);
+	handler->way = F6_FOLD_FUNCTION;
+}
+
+/* read_handler reads what is done with events of a type. */
+static void
+read_handler(const JsonbValue *value, f6_fold_handler *handler)
+{
+	if (is_text(value, "merge"))
+		handler->way = F6_FOLD_MERGE;
+	else if (is_text(value, "ignore"))
+		handler->way = F6_FOLD_NOTHING;
+	else if (f6_jsonb_is_array(value))
+	{
+		handler->way = F6_FOLD_RULES;
+		handler->rules = f6_rules_compile(value, handler->type);
+	}
+	else if (f6_jsonb_is_object(value))
+		read_function(value, handler);
+	else
+		refuse_program(handler->type,
+					   value->type == jbvString ? "another string" : f6_jsonb_type_name(value));
+}
+
+/* says tells how much a type or pattern says: all, or the number of its characters besides the stars. */
+static int
+says(const char *type)
+{
+	int characters = 0;
+
+	if (strchr(type, '*') == NULL)
+		return PG_INT32_MAX;
+	for (const char *at = type; *at != '\0'; at++)
+		characters += *at != '*';
+	return characters;
+}
+
+/* compare_handlers brings what goes before others first, for qsort. */
+static int
+compare_handlers(const void *a, const void *b)
+{
+	const f6_fold_handler *first = a;
+	const f6_fold_handler *second = b;
+	int difference = says(second->type) - says(first->type);
+
+	return difference != 0 ? difference : strcmp(first->type, second->type);
+}
+
+/* read_handlers reads the members of a program. */
+static void
+read_handlers(f6_fold_program *program, const JsonbValue *object)
+{
+	f6_jsonb_object_walk walk;
+	JsonbValue type;
+	JsonbValue value;
+
+	program->handlers = palloc_extended(sizeof(f6_fold_handler) * Max(f6_jsonb_count(object), 1),
+										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	f6_jsonb_object_begin(&walk, object);
+	while (f6_jsonb_object_next(&walk, &type, &value))
+	{
+		f6_fold_handler *handler = &program->handlers[program->count++];
+
+		CHECK_FOR_INTERRUPTS();
+		handler->type = pnstrdup(type.val.string.val, type.val.string.len);
+		read_handler(&value, handler);
+	}
+	qsort(program->handlers, program->count, sizeof(f6_fold_handler), compare_handlers);
+}
+
+/* merge_all makes a program that merges the data of all events. */
+static void
+merge_all(f6_fold_program *program)
+{
+	program->handlers = palloc0(sizeof(f6_fold_handler));
+	program->handlers[0].type = "*";
+	program->handlers[0].way = F6_FOLD_MERGE;
+	program->count = 1;
+}
+
+/* looks_at_row tells whether a handler may look at an event beside its data. */
+static bool
+looks_at_row(const f6_fold_handler *handler)
+{
+	return handler->way == F6_FOLD_FUNCTION ||
+		   (handler->way == F6_FOLD_RULES && f6_rules_need_row(handler->rules));
+}
+
+/* read_document reads the handlers of a program. */
+static void
+read_document(f6_fold_program *program, Jsonb *document)
+{
+	JsonbValue root;
+
+	f6_jsonb_root(document, &root);
+	if (f6_jsonb_is_object(&root))
+		read_handlers(program, &root);
+	else if (is_text(&root, "merge"))
+		merge_all(program);
+	else
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
+						errmsg("a fold must be \"merge\", or a JSON object by types of events"),
+						errhint("Such as '{\"Order*\": \"merge\"}'.")));
+}
+
+/* f6_fold_program_compile compiles a program into the current memory context, where the document must live as long; NULL merges all. */
+f6_fold_program *
+f6_fold_program_compile(Jsonb *document)
+{
+	f6_fold_program *program = palloc0(sizeof(f6_fold_program));
+
+	program->context = CurrentMemoryContext;
+	program->met = met_types_create(program->context, 16, NULL);
+	if (document != NULL)
+		read_document(program, document);
+	else
+		merge_all(program);
+	for (int i = 0; i < program->count; i++)
+		program->needs_row |= looks_at_row(&program->handlers[i]);
+	return program;
+}
+
+/* is_like tells whether a name is what a pattern says. */
+static bool
+is_like(const char *pattern, const char *name)
+{
+	const char *star = NULL;
+	const char *again = NULL;
+
+	while (*name != '\0')
+	{
+		if (*pattern == '*')
+		{
+			star = pattern++;
+			again = name;
+		}
+		else if (*pattern != '\0' && *pattern == *name)
+		{
+			pattern++;
+			name++;
+		}
+		else if (star != NULL)
+		{
+			pattern = star + 1;
+			name = ++again;
+		}
+		else
+			return false;
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == '\0';
+}
+
+/* find_handler returns the handler of a type. */
+static f6_fold_handler *
+find_handler(f6_fold_program *program, const char *type)
+{
+	for (int i = 0; i < program->count; i++)
+	{
+		if (is_like(program->handlers[i].type, type))
+			return &program->handlers[i];
+	}
+	return &no_handler;
+}
+
+/* f6_fold_program_handler returns what is done with events of a type. */
+f6_fold_handler *
+f6_fold_program_handler(f6_fold_program *program, const char *type)
+{
+	bool found;
+	met_type *met = met_types_insert(program->met, type, &found);
+
+	if (!found)
+	{
+		met->name = MemoryContextStrdup(program->context, type);
+		met->handler = find_handler(program, type);
+	}
+	return met->handler;
+}
+
+/* f6_fold_program_needs_row tells whether a program may look at an event beside its data. */
+bool
+f6_fold_program_needs_row(const f6_fold_program *program)
+{
+	return program->needs_row;
+}

@@ -1,0 +1,36 @@
+/*
+ * fold_program.h
+ *		What a fold does with events of each type: merge their data, run rules, call a function, or nothing.
+ */
+#ifndef F6_FOLD_PROGRAM_H
+#define F6_FOLD_PROGRAM_H
+
+#include "fmgr.h"
+#include "utils/jsonb.h"
+
+#include "fold_rules.h"
+
+/* How events of a type are folded. */
+typedef enum f6_fold_way
+{
+	F6_FOLD_NOTHING,
+	F6_FOLD_MERGE,
+	F6_FOLD_RULES,
+	F6_FOLD_FUNCTION
+} f6_fold_way;
+
+typedef struct f6_fold_handler
+{
+	const char *type; /* or a pattern: * stands for any characters */
+	f6_fold_way way;
+	f6_rules *rules;
+	FmgrInfo function;
+} f6_fold_handler;
+
+typedef struct f6_fold_program f6_fold_program;
+
+extern f6_fold_program *f6_fold_program_compile(Jsonb *document);
+extern f6_fold_handler *f6_fold_program_handler(f6_fold_program *program, const char *type);
+extern bool f6_fold_program_needs_row(const f6_fold_program *program);
+
+#endif /* F6_FOLD_PROGRAM_H */

@@ -1,0 +1,644 @@
+/*
+ * fold_rules.c
+ *		Declarative rules by which events change a state.
+ *
+ * Rules are compiled once and run on a tree, one after the other.  What they put into the tree is copied, so an event may be freed
+ * when its rules have run.  A rule that fails leaves the tree half changed: the caller throws it away.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "fold_rules.h"
+#include "json_pointer.h"
+#include "jsonb_walk.h"
+
+typedef struct fold_rule fold_rule;
+
+/* What the rules run on. */
+typedef struct rule_run
+{
+	const fold_rule *rule;
+	MemoryContext context; /* of the tree */
+	f6_tree_node *root;
+	bool exists; /* is there a state? */
+	f6_fold_input *input;
+} rule_run;
+
+/* Where the values of a rule come from. */
+typedef struct value_source
+{
+	bool is_given;
+	f6_fold_path *path; /* NULL: the constant */
+	JsonbValue constant;
+} value_source;
+
+/* An operation: its name, which keys it has besides "op" and "when", and what it does with a value, or once. */
+typedef struct rule_operation
+{
+	const char *name;
+	bool has_path;
+	bool takes_value; /* "value" or "from" */
+	bool needs_value; /* one of them must be there */
+	bool has_key;	  /* "key", a pointer into an element */
+	bool has_match;	  /* "match" or "match_from", what the key must be */
+	void (*run)(rule_run *run, const JsonbValue *value);
+} rule_operation;
+
+struct fold_rule
+{
+	const rule_operation *operation;
+	int number;		  /* counts from 1 */
+	const char *type; /* the type or pattern of events that the rule is for */
+	f6_fold_path *when;
+	f6_pointer path;
+	f6_pointer key;
+	value_source value;
+	value_source match;
+};
+
+struct f6_rules
+{
+	int count;
+	fold_rule *rules;
+};
+
+/* refuse_rule raises the error for a rule that is no good. */
+static void __attribute__((noreturn)) refuse_rule(const fold_rule *rule, const char *reason)
+{
+	ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
+					errmsg("rule %d of the fold for \"%s\" is not valid", rule->number, rule->type),
+					errdetail("%s", reason)));
+}
+
+/* fail_rule raises the error for a rule that can't be done with the state; neither it nor the data is quoted. */
+static void __attribute__((noreturn)) fail_rule(const rule_run *run, const char *what)
+{
+	ereport(ERROR, (errcode(F6_ERR_INVALID_EVENT),
+					errmsg("rule %d (%s) of the fold for \"%s\" failed", run->rule->number,
+						   run->rule->operation->name, run->rule->type),
+					errdetail("%s at \"%s\".", what, run->rule->path.text)));
+}
+
+/* child_made returns a member or element of a node, made null where there is none; a node that is nothing becomes an object. */
+static f6_tree_node *
+child_made(const rule_run *run, f6_tree_node *node, const f6_pointer_token *token)
+{
+	f6_tree_node *child;
+
+	if (f6_tree_is_null(node))
+		f6_tree_make_object(run->context, node);
+	if (f6_tree_is_array(node) && token->length == 1 && token->name[0] == '-')
+		return f6_tree_add_element(run->context, node, f6_tree_count(node));
+	child = f6_pointer_child(run->context, node, token);
+	if (child == NULL && f6_tree_is_object(node))
+		return f6_tree_add_member(run->context, node, token->name, token->length);
+	if (child == NULL)
+		fail_rule(run, "There is no object or element that could hold what comes to stand");
+	return child;
+}
+
+/* place_made returns the node at the rule's path, with all that leads there; null where there was none. */
+static f6_tree_node *
+place_made(rule_run *run)
+{
+	const f6_pointer *path = &run->rule->path;
+	f6_tree_node *node = run->root;
+
+	run->exists = true;
+	for (int i = 0; i < path->count; i++)
+		node = child_made(run, node, &path->tokens[i]);
+	return node;
+}
+
+/* place_found returns the node at the rule's path, NULL if there is none. */
+static f6_tree_node *
+place_found(const rule_run *run)
+{
+	if (!run->exists)
+		return NULL;
+	return f6_pointer_find(&run->rule->path, run->rule->path.count, run->context, run->root);
+}
+
+/* array_made returns the array at the rule's path, made where there was nothing. */
+static f6_tree_node *
+array_made(rule_run *run)
+{
+	f6_tree_node *place = place_made(run);
+
+	if (f6_tree_is_null(place))
+		f6_tree_make_array(run->context, place);
+	if (!f6_tree_is_array(place))
+		fail_rule(run, "There is no array");
+	return place;
+}
+
+/* array_found returns the array at the rule's path, NULL where there is nothing. */
+static f6_tree_node *
+array_found(const rule_run *run)
+{
+	f6_tree_node *place = place_found(run);
+
+	if (place == NULL || f6_tree_is_null(place))
+		return NULL;
+	if (!f6_tree_is_array(place))
+		fail_rule(run, "There is no array");
+	return place;
+}
+
+/* node_field gives the field of an element that the rule's key leads to, and tells whether there is one. */
+static bool
+node_field(const rule_run *run, f6_tree_node *element, JsonbValue *value)
+{
+	const f6_pointer *key = &run->rule->key;
+
+	if (element->object == NULL && element->array == NULL)
+		return f6_pointer_get(key, &element->value, value);
+	element = f6_pointer_find(key, key->count, run->context, element);
+	if (element == NULL)
+		return false;
+	f6_jsonb_root(f6_tree_write(element), value);
+	return true;
+}
+
+/* matches tells whether the key of an element has a value. */
+static bool
+matches(const rule_run *run, f6_tree_node *element, const JsonbValue *wanted)
+{
+	JsonbValue value;
+
+	return node_field(run, element, &value) && f6_jsonb_compare(&value, wanted) == 0;
+}
+
+/* add_number puts the sum of what is there and a number in its place; nothing counts as 0. */
+static void
+add_number(rule_run *run, Numeric number)
+{
+	f6_tree_node *place = place_made(run);
+	JsonbValue sum = { .type = jbvNumeric };
+
+	if (f6_tree_is_null(place))
+		sum.val.numeric = number;
+	else if (place->object == NULL && place->array == NULL && place->value.type == jbvNumeric)
+		sum.val.numeric = DatumGetNumeric(DirectFunctionCall2(
+			numeric_add, NumericGetDatum(place->value.val.numeric), NumericGetDatum(number)));
+	else
+		fail_rule(run, "There is no number");
+	f6_tree_set(run->context, place, &sum);
+}
+
+/* run_set puts a value in the place of what is there. */
+static void
+run_set(rule_run *run, const JsonbValue *value)
+{
+	f6_tree_set(run->context, place_made(run), value);
+}
+
+/* run_merge merges a value into what is there, as JSON Merge Patch does. */
+static void
+run_merge(rule_run *run, const JsonbValue *value)
+{
+	f6_tree_merge(run->context, place_made(run), value);
+}
+
+/* run_append adds a value at the end of an array. */
+static void
+run_append(rule_run *run, const JsonbValue *value)
+{
+	f6_tree_node *array = array_made(run);
+
+	f6_tree_set(run->context, f6_tree_add_element(run->context, array, f6_tree_count(array)),
+				value);
+}
+
+/* run_prepend adds a value at the beginning of an array. */
+static void
+run_prepend(rule_run *run, const JsonbValue *value)
+{
+	f6_tree_set(run->context, f6_tree_add_element(run->context, array_made(run), 0), value);
+}
+
+/* run_insert adds a value to an array before the element that the path leads to, or at the end. */
+static void
+run_insert(rule_run *run, const JsonbValue *value)
+{
+	const f6_pointer *path = &run->rule->path;
+	const f6_pointer_token *token = f6_pointer_last(path);
+	f6_tree_node *array = run->root;
+	int index;
+
+	run->exists = true;
+	for (int i = 0; i < path->count - 1; i++)
+		array = child_made(run, array, &path->tokens[i]);
+	if (f6_tree_is_null(array))
+		f6_tree_make_array(run->context, array);
+	if (!f6_tree_is_array(array))
+		fail_rule(run, "There is no array that could hold what comes to stand");
+	index = token->length == 1 && token->name[0] == '-'
+				? f6_tree_count(array)
+				: f6_jsonb_token_index(token->name, token->length);
+	if (index > f6_tree_count(array))
+		fail_rule(run, "The array ends before what comes to stand");
+	f6_tree_set(run->context, f6_tree_add_element(run->context, array, index), value);
+}
+
+/* run_increment adds a number, 1 without a value. */
+static void
+run_increment(rule_run *run, const JsonbValue *value)
+{
+	if (value == NULL)
+		add_number(run, int64_to_numeric(1));
+	else if (value->type == jbvNumeric)
+		add_number(run, value->val.numeric);
+	else
+		fail_rule(run, "What is to be added is no number");
+}
+
+/* choose puts a value in the place of what is there if that is nothing, or if it stands on a side of it. */
+static void
+choose(rule_run *run, const JsonbValue *value, int side)
+{
+	f6_tree_node *place = place_made(run);
+
+	if (place->object != NULL || place->array != NULL ||
+		(!f6_tree_is_null(place) && place->value.type != value->type) || value->type == jbvBinary)
+		fail_rule(run, "There is nothing to compare with the value");
+	if (f6_tree_is_null(place) || f6_jsonb_compare(value, &place->value) * side > 0)
+		f6_tree_set(run->context, place, value);
+}
+
+/* run_min keeps the lesser of what is there and a value. */
+static void
+run_min(rule_run *run, const JsonbValue *value)
+{
+	choose(run, value, -1);
+}
+
+/* run_max keeps the greater of what is there and a value. */
+static void
+run_max(rule_run *run, const JsonbValue *value)
+{
+	choose(run, value, 1);
+}
+
+/* run_remove removes what is there. */
+static void
+run_remove(rule_run *run, const JsonbValue *value)
+{
+	(void) value;
+	if (place_found(run) != NULL)
+		f6_pointer_remove(&run->rule->path, run->context, run->root);
+}
+
+/* run_delete ends the state; a later event may begin another one. */
+static void
+run_delete(rule_run *run, const JsonbValue *value)
+{
+	(void) value;
+	f6_tree_clear(run->root);
+	run->exists = false;
+}
+
+/* source_values gives the values of a source. */
+static void
+source_values(const rule_run *run, const value_source *source, f6_fold_values *values)
+{
+	if (source->path == NULL)
+	{
+		values->count = 1;
+		values->values = palloc(sizeof(JsonbValue));
+		values->values[0] = source->constant;
+		return;
+	}
+	run->input->state = run->exists ? run->root : NULL;
+	f6_fold_path_values(source->path, run->input, values);
+}
+
+/* run_remove_element removes the elements of an array whose key matches. */
+static void
+run_remove_element(rule_run *run, const JsonbValue *value)
+{
+	f6_tree_node *array = array_found(run);
+
+	for (int i = array == NULL ? 0 : f6_tree_count(array); i-- > 0;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (matches(run, f6_tree_element(run->context, array, i), value))
+			f6_tree_remove_element(array, i);
+	}
+}
+
+/* run_update_element merges a value into the elements of an array whose key matches. */
+static void
+run_update_element(rule_run *run, const JsonbValue *value)
+{
+	f6_tree_node *array = array_found(run);
+	f6_fold_values wanted;
+
+	source_values(run, &run->rule->match, &wanted);
+	for (int i = array == NULL || wanted.count == 0 ? 0 : f6_tree_count(array); i-- > 0;)
+	{
+		f6_tree_node *element = f6_tree_element(run->context, array, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (matches(run, element, &wanted.values[0]))
+			f6_tree_merge(run->context, element, value);
+	}
+}
+
+/* run_upsert_element merges a value into the elements of an array that have its key, or adds it at the end. */
+static void
+run_upsert_element(rule_run *run, const JsonbValue *value)
+{
+	f6_tree_node *array = array_made(run);
+	bool is_found = false;
+	JsonbValue wanted;
+
+	if (!f6_pointer_get(&run->rule->key, value, &wanted))
+		fail_rule(run, "The value has no key by which to find the element");
+	for (int i = 0; i < f6_tree_count(array); i++)
+	{
+		f6_tree_node *element = f6_tree_element(run->context, array, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!matches(run, element, &wanted))
+			continue;
+		f6_tree_merge(run->context, element, value);
+		is_found = true;
+	}
+	if (!is_found)
+		f6_tree_merge(run->context, f6_tree_add_element(run->context, array, f6_tree_count(array)),
+					  value);
+}
+
+/* clang-format off */
+static const rule_operation operations[] = {
+	/* name				path   takes  needs  key	match */
+	{ "append",			true,  true,  true,	 false, false, run_append },
+	{ "count",			true,  false, false, false, false, run_increment },
+	{ "delete",			false, false, false, false, false, run_delete },
+	{ "increment",		true,  true,  false, false, false, run_increment },
+	{ "insert",			true,  true,  true,	 false, false, run_insert },
+	{ "max",			true,  true,  true,	 false, false, run_max },
+	{ "merge",			true,  true,  true,	 false, false, run_merge },
+	{ "min",			true,  true,  true,	 false, false, run_min },
+	{ "prepend",		true,  true,  true,	 false, false, run_prepend },
+	{ "remove",			true,  false, false, false, false, run_remove },
+	{ "remove_element", true,  true,  true,	 true,	false, run_remove_element },
+	{ "set",			true,  true,  true,	 false, false, run_set },
+	{ "update_element", true,  true,  true,	 true,	true,  run_update_element },
+	{ "upsert_element", true,  true,  true,	 true,	false, run_upsert_element }
+};
+/* clang-format on */
+
+#define OPERATIONS \
+	"append, count, delete, increment, insert, max, merge, min, prepend, remove, remove_element, " \
+	"set, update_element, upsert_element"
+
+/* is_text tells whether a value is a given string. */
+static bool
+is_text(const JsonbValue *value, const char *text)
+{
+	return value->type == jbvString && (size_t) value->val.string.len == strlen(text) &&
+		   memcmp(value->val.string.val, text, value->val.string.len) == 0;
+}
+
+/* has tells whether a rule has a key, and gives its value. */
+static bool
+has(const JsonbValue *object, const char *key, JsonbValue *value)
+{
+	return f6_jsonb_get(object, key, (int) strlen(key), value);
+}
+
+/* read_operation returns the operation of a rule. */
+static const rule_operation *
+read_operation(const fold_rule *rule, const JsonbValue *object)
+{
+	JsonbValue name;
+
+	if (!has(object, "op", &name))
+		refuse_rule(rule, "It has no \"op\", which is one of " OPERATIONS ".");
+	for (int i = 0; i < (int) lengthof(operations); i++)
+	{
+		if (is_text(&name, operations[i].name))
+			return &operations[i];
+	}
+	refuse_rule(rule, "Its \"op\" is none of " OPERATIONS ".");
+}
+
+/* is_key tells whether a rule's operation has a key. */
+static bool
+is_key(const rule_operation *operation, const JsonbValue *key)
+{
+	return is_text(key, "op") || is_text(key, "when") ||
+		   (operation->has_path && is_text(key, "path")) ||
+		   (operation->takes_value && (is_text(key, "value") || is_text(key, "from"))) ||
+		   (operation->has_key && is_text(key, "key")) ||
+		   (operation->has_match && (is_text(key, "match") || is_text(key, "match_from")));
+}
+
+/* check_keys refuses keys that a rule's operation does not have. */
+static void
+check_keys(const fold_rule *rule, const JsonbValue *object)
+{
+	f6_jsonb_object_walk walk;
+	JsonbValue key;
+	JsonbValue value;
+
+	f6_jsonb_object_begin(&walk, object);
+	while (f6_jsonb_object_next(&walk, &key, &value))
+	{
+		if (!is_key(rule->operation, &key))
+			refuse_rule(rule, psprintf("\"%s\" has no key \"%.*s\".", rule->operation->name,
+									   key.val.string.len, key.val.string.val));
+	}
+}
+
+/* read_string returns a key's value, which must be a string; NULL where the rule has no such key. */
+static const char *
+read_string(const fold_rule *rule, const JsonbValue *object, const char *key)
+{
+	JsonbValue value;
+
+	if (!has(object, key, &value))
+		return NULL;
+	if (value.type != jbvString)
+		refuse_rule(rule, psprintf("Its \"%s\" is not a string.", key));
+	return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
+/* read_pointer reads a key that must be a JSON Pointer. */
+static void
+read_pointer(const fold_rule *rule, const JsonbValue *object, const char *key, f6_pointer *pointer)
+{
+	const char *text = read_string(rule, object, key);
+
+	if (text == NULL)
+		refuse_rule(rule, psprintf("It has no \"%s\".", key));
+	if (!f6_pointer_parse(text, pointer))
+		refuse_rule(rule, psprintf("Its \"%s\" is not a JSON Pointer: \"%s\".", key, text));
+}
+
+/* read_path returns a key that is an SQL/JSON path, NULL where the rule has no such key. */
+static f6_fold_path *
+read_path(const fold_rule *rule, const JsonbValue *object, const char *key)
+{
+	const char *text = read_string(rule, object, key);
+	const char *reason;
+	f6_fold_path *path;
+
+	if (text == NULL)
+		return NULL;
+	path = f6_fold_path_compile(text, &reason);
+	if (path == NULL)
+		refuse_rule(rule, psprintf("Its \"%s\" is \"%s\". %s", key, text, reason));
+	return path;
+}
+
+/* read_source reads where values come from, by either of two keys. */
+static void
+read_source(const fold_rule *rule, const JsonbValue *object, const char *constant, const char *path,
+			bool is_needed, value_source *source)
+{
+	source->path = read_path(rule, object, path);
+	source->is_given = has(object, constant, &source->constant);
+	if (source->path != NULL && source->is_given)
+		refuse_rule(rule, psprintf("It has both \"%s\" and \"%s\".", constant, path));
+	source->is_given |= source->path != NULL;
+	if (is_needed && !source->is_given)
+		refuse_rule(rule, psprintf("It has neither \"%s\" nor \"%s\".", constant, path));
+}
+
+/* check_places refuses paths to where an operation can do nothing. */
+static void
+check_places(const fold_rule *rule)
+{
+	bool is_whole = rule->operation->has_path && rule->path.count == 0;
+
+	if (is_whole && (rule->operation->run == run_remove || rule->operation->run == run_insert))
+		refuse_rule(rule, "Its \"path\" is the whole state.");
+	if (rule->operation->run == run_insert)
+	{
+		const f6_pointer_token *token = f6_pointer_last(&rule->path);
+
+		if (!(token->length == 1 && token->name[0] == '-') &&
+			f6_jsonb_token_index(token->name, token->length) < 0)
+			refuse_rule(rule, "Its \"path\" does not end in the index of an element, or in \"-\".");
+	}
+}
+
+/* compile_rule compiles one rule. */
+static void
+compile_rule(const JsonbValue *object, fold_rule *rule)
+{
+	const rule_operation *operation;
+
+	if (!f6_jsonb_is_object(object))
+		refuse_rule(rule, "It is not a JSON object.");
+	operation = rule->operation = read_operation(rule, object);
+	check_keys(rule, object);
+	rule->when = read_path(rule, object, "when");
+	if (operation->has_path)
+		read_pointer(rule, object, "path", &rule->path);
+	if (operation->has_key)
+		read_pointer(rule, object, "key", &rule->key);
+	if (operation->takes_value)
+		read_source(rule, object, "value", "from", operation->needs_value, &rule->value);
+	if (operation->has_match)
+		read_source(rule, object, "match", "match_from", true, &rule->match);
+	check_places(rule);
+}
+
+/* f6_rules_compile compiles the rules for a type of events into the current memory context, where the document must live as long. */
+f6_rules *
+f6_rules_compile(const JsonbValue *document, const char *event_type)
+{
+	f6_rules *rules = palloc(sizeof(f6_rules));
+	f6_jsonb_array_walk walk;
+	JsonbValue object;
+
+	rules->count = 0;
+	rules->rules = palloc_extended(sizeof(fold_rule) * Max(f6_jsonb_count(document), 1),
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	f6_jsonb_array_begin(&walk, document);
+	while (f6_jsonb_array_next(&walk, &object))
+	{
+		fold_rule *rule = &rules->rules[rules->count++];
+
+		CHECK_FOR_INTERRUPTS();
+		rule->number = rules->count;
+		rule->type = event_type;
+		compile_rule(&object, rule);
+	}
+	return rules;
+}
+
+/* path_needs_row tells whether a path, if there is one, may lead into the event itself. */
+static bool
+path_needs_row(const f6_fold_path *path)
+{
+	return path != NULL && f6_fold_path_needs_row(path);
+}
+
+/* f6_rules_need_row tells whether a rule may look at an event beside its data. */
+bool
+f6_rules_need_row(const f6_rules *rules)
+{
+	for (int i = 0; i < rules->count; i++)
+	{
+		const fold_rule *rule = &rules->rules[i];
+
+		if (path_needs_row(rule->when) || path_needs_row(rule->value.path) ||
+			path_needs_row(rule->match.path))
+			return true;
+	}
+	return false;
+}
+
+/* run_rule runs a rule with each of its values, or once. */
+static void
+run_rule(rule_run *run)
+{
+	const fold_rule *rule = run->rule;
+	f6_fold_values values;
+
+	run->input->state = run->exists ? run->root : NULL;
+	if (rule->when != NULL && !f6_fold_path_holds(rule->when, run->input))
+		return;
+	if (!rule->value.is_given)
+	{
+		rule->operation->run(run, NULL);
+		return;
+	}
+	source_values(run, &rule->value, &values);
+	for (int i = 0; i < values.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		rule->operation->run(run, &values.values[i]);
+	}
+}
+
+/*
+ * f6_rules_run runs the rules on a tree, and tells whether there is a state afterwards; exists: whether there was one.  It leaves
+ * litter in the current memory context.
+ */
+bool
+f6_rules_run(const f6_rules *rules, MemoryContext context, f6_tree_node *root, bool exists,
+			 f6_fold_input *input)
+{
+	rule_run run = { NULL, context, root, exists, input };
+
+	input->tree_context = context;
+	for (int i = 0; i < rules->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		run.rule = &rules->rules[i];
+		run_rule(&run);
+	}
+	return run.exists;
+}

@@ -1,0 +1,25 @@
+/*
+ * registered_function.h
+ *		SQL functions that users register to change data: upcasters, and folds.
+ */
+#ifndef F6_REGISTERED_FUNCTION_H
+#define F6_REGISTERED_FUNCTION_H
+
+/* What a registered function is for, and what it must take; it returns jsonb. */
+typedef struct f6_function_role
+{
+	const char *name;  /* such as "upcaster" */
+	const char *shape; /* what it takes and returns, in words */
+	int argument_count;
+	Oid arguments[2];
+} f6_function_role;
+
+extern f6_function_role f6_function_upcaster(void);
+extern f6_function_role f6_function_fold(void);
+extern Oid f6_function_find(const char *signature, const f6_function_role *role);
+extern char *f6_function_signature(Oid function);
+extern void f6_function_check_privilege(Oid function);
+extern uint64 f6_function_generation(void);
+extern void f6_function_init(void);
+
+#endif /* F6_REGISTERED_FUNCTION_H */
