@@ -21,9 +21,9 @@
 #define F6_ERR_MISSING_REFERENCE ERRCODE_FOREIGN_KEY_VIOLATION
 /* 23505: the id belongs to an event with other content */
 #define F6_ERR_DUPLICATE_ID ERRCODE_UNIQUE_VIOLATION
-/* 42883: an upcaster's function does not exist any more */
+/* 42883: the function of an upcaster or a fold does not exist */
 #define F6_ERR_NO_FUNCTION ERRCODE_UNDEFINED_FUNCTION
-/* 42P17: an upcaster's function that does not do for one */
+/* 42P17: the function of an upcaster or a fold does not do for one */
 #define F6_ERR_BAD_FUNCTION ERRCODE_INVALID_OBJECT_DEFINITION
 /* 40001: what was decided on has changed; it may be tried again */
 #define F6_ERR_CONDITION ERRCODE_T_R_SERIALIZATION_FAILURE

@@ -18,8 +18,8 @@
 struct f6_fold
 {
 	MemoryContext context; /* holds the tree */
-	MemoryContext scratch; /* emptied after every result */
-	MemoryContext event;   /* emptied after every event that is not merged */
+	MemoryContext scratch; /* emptied after every result; NULL before the first */
+	MemoryContext event;   /* emptied after every event that is not merged; NULL before the first */
 	bool exists;		   /* is there a state? */
 	f6_tree_node root;
 	Jsonb *returned; /* by a function: what the tree refers to; NULL: nothing */
@@ -29,12 +29,10 @@ struct f6_fold
 f6_fold *
 f6_fold_begin(MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "f6 fold", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(parent, "f6 fold", ALLOCSET_START_SMALL_SIZES);
 	f6_fold *fold = MemoryContextAllocZero(context, sizeof(f6_fold));
 
 	fold->context = context;
-	fold->scratch = AllocSetContextCreate(context, "f6 fold result", ALLOCSET_DEFAULT_SIZES);
-	fold->event = AllocSetContextCreate(context, "f6 fold event", ALLOCSET_SMALL_SIZES);
 	return fold;
 }
 
@@ -55,6 +53,15 @@ f6_fold_merge(f6_fold *fold, const JsonbValue *patch)
 {
 	f6_tree_merge(fold->context, &fold->root, patch);
 	fold->exists = true;
+}
+
+/* scratch_of returns a context that is made when it is first needed. */
+static MemoryContext
+scratch_of(MemoryContext *scratch, MemoryContext parent, const char *name)
+{
+	if (*scratch == NULL)
+		*scratch = AllocSetContextCreateInternal(parent, name, ALLOCSET_START_SMALL_SIZES);
+	return *scratch;
 }
 
 /* replace puts what a function has returned in the place of the state; NULL for none. */
@@ -103,13 +110,14 @@ run(f6_fold *fold, const f6_fold_handler *handler, const f6_fold_event *event)
 	f6_fold_input input = { .data = event->data, .row = event->row, .row_type = event->row_type };
 
 	fold->exists = f6_rules_run(handler->rules, fold->context, &fold->root, fold->exists, &input);
+	if (!fold->exists)
+		replace(fold, NULL);
 }
 
-/* f6_fold_apply folds an event as a program says, which may be freed afterwards. */
+/* f6_fold_apply folds an event by its handler.  The event may be freed afterwards. */
 void
-f6_fold_apply(f6_fold *fold, f6_fold_program *program, const f6_fold_event *event)
+f6_fold_apply(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event)
 {
-	f6_fold_handler *handler = f6_fold_program_handler(program, event->type);
 	MemoryContext caller;
 
 	if (handler->way == F6_FOLD_NOTHING)
@@ -119,7 +127,7 @@ f6_fold_apply(f6_fold *fold, f6_fold_program *program, const f6_fold_event *even
 		f6_fold_merge(fold, &event->data);
 		return;
 	}
-	caller = MemoryContextSwitchTo(fold->event);
+	caller = MemoryContextSwitchTo(scratch_of(&fold->event, fold->context, "f6 fold event"));
 	if (handler->way == F6_FOLD_RULES)
 		run(fold, handler, event);
 	else
@@ -139,7 +147,7 @@ f6_fold_result(f6_fold *fold)
 	if (!fold->exists)
 		return NULL;
 
-	caller = MemoryContextSwitchTo(fold->scratch);
+	caller = MemoryContextSwitchTo(scratch_of(&fold->scratch, fold->context, "f6 fold result"));
 	written = f6_tree_write(&fold->root);
 	MemoryContextSwitchTo(caller);
 

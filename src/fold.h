@@ -11,10 +11,9 @@
 
 typedef struct f6_fold f6_fold;
 
-/* An event to fold: its type, its data in the version to read, and the row with that data where the program needs it. */
+/* An event to fold: its data in the version to read, and the row with that data where the handler needs it. */
 typedef struct f6_fold_event
 {
-	const char *type;
 	JsonbValue data;
 	Datum row;
 	Oid row_type;
@@ -23,7 +22,7 @@ typedef struct f6_fold_event
 extern f6_fold *f6_fold_begin(MemoryContext parent);
 extern void f6_fold_resume(f6_fold *fold, Jsonb *state);
 extern void f6_fold_merge(f6_fold *fold, const JsonbValue *patch);
-extern void f6_fold_apply(f6_fold *fold, f6_fold_program *program, const f6_fold_event *event);
+extern void f6_fold_apply(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event);
 extern Jsonb *f6_fold_result(f6_fold *fold);
 
 #endif /* F6_FOLD_H */

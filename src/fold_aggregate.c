@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -20,57 +21,94 @@
 F6_FUNCTION(f6_fold_step);
 F6_FUNCTION(f6_fold_final);
 
-/* A fold that is under way in a group. */
-typedef struct folding
+/* What the groups of an aggregate share: it is the call site's. */
+typedef struct fold_site
+{
+	FmgrInfo upcasts; /* the call site of upcasting */
+	MemoryContext row;
+	MemoryContext program_context;
+	bool has_program;
+	Jsonb *document; /* of the program, NULL for none */
+	f6_fold_program *program;
+} fold_site;
+
+/* A group, and its fold. */
+typedef struct fold_group
 {
 	f6_fold *fold;
-	f6_fold_program *program;
-	Jsonb *document; /* of the program, NULL for none */
-	MemoryContext row;
-} folding;
+	uint64 document; /* a hash of the program's, 0 for none */
+} fold_group;
 
-/* same_document tells whether a program is the one that the group began with. */
+/* site_of returns what the groups of an aggregate share. */
+static fold_site *
+site_of(FmgrInfo *call)
+{
+	fold_site *site = call->fn_extra;
+
+	if (site != NULL)
+		return site;
+	site = MemoryContextAllocZero(call->fn_mcxt, sizeof(fold_site));
+	site->upcasts.fn_mcxt = call->fn_mcxt;
+	site->row = AllocSetContextCreate(call->fn_mcxt, "f6 fold row", ALLOCSET_DEFAULT_SIZES);
+	site->program_context =
+		AllocSetContextCreate(call->fn_mcxt, "f6 fold program", ALLOCSET_DEFAULT_SIZES);
+	call->fn_extra = site;
+	return site;
+}
+
+/* is_same_document tells whether two folds, NULL for none, are the same to the byte. */
 static bool
-same_document(const Jsonb *a, const Jsonb *b)
+is_same_document(const Jsonb *one, const Jsonb *other)
 {
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+	if (one == NULL || other == NULL)
+		return one == other;
+	return VARSIZE(one) == VARSIZE(other) && memcmp(one, other, VARSIZE(one)) == 0;
 }
 
-/* begin begins the fold of a group. */
-static folding *
-begin(MemoryContext group, Jsonb *document)
+/* ready_program compiles a fold, unless it is the one that was compiled before. */
+static void
+ready_program(fold_site *site, const Jsonb *document)
 {
-	MemoryContext caller = MemoryContextSwitchTo(group);
-	folding *result = palloc0(sizeof(folding));
+	MemoryContext caller;
 
-	if (document != NULL)
-		result->document = memcpy(palloc(VARSIZE(document)), document, VARSIZE(document));
-	result->program = f6_fold_program_compile(result->document);
-	result->fold = f6_fold_begin(group);
-	result->row = AllocSetContextCreate(group, "f6 fold row", ALLOCSET_DEFAULT_SIZES);
+	if (site->has_program && is_same_document(site->document, document))
+		return;
+	site->has_program = false;
+	MemoryContextReset(site->program_context);
+	caller = MemoryContextSwitchTo(site->program_context);
+	site->document =
+		document == NULL ? NULL : memcpy(palloc(VARSIZE(document)), document, VARSIZE(document));
+	site->program = f6_fold_program_compile(site->document);
+	site->has_program = true;
 	MemoryContextSwitchTo(caller);
-	return result;
 }
 
-/* describe says of an error which event was being folded. */
+/* document_hash returns a hash of a fold, 0 for none. */
+static uint64
+document_hash(const Jsonb *document)
+{
+	return document == NULL
+			   ? 0
+			   : hash_bytes_extended((const unsigned char *) document, (int) VARSIZE(document), 1);
+}
+
+/* begin_group begins the fold of a group. */
+static fold_group *
+begin_group(MemoryContext context, uint64 document)
+{
+	fold_group *group = MemoryContextAlloc(context, sizeof(fold_group));
+
+	group->fold = f6_fold_begin(context);
+	group->document = document;
+	return group;
+}
+
+/* describe says of an error which event was being folded, if it has an id. */
 static void
 describe(void *id)
 {
-	errcontext("fold of event %s", f6_uuid_text(id));
-}
-
-/* apply folds an event; errors that come of it say which it was. */
-static void
-apply(folding *folding, const f6_fold_event *event, pg_uuid_t *id)
-{
-	ErrorContextCallback context = { error_context_stack, describe, id };
-
 	if (id != NULL)
-		error_context_stack = &context;
-	f6_fold_apply(folding->fold, folding->program, event);
-	error_context_stack = context.previous;
+		errcontext("fold of event %s", f6_uuid_text(id));
 }
 
 /* check_row refuses a row that lacks what every event has. */
@@ -88,72 +126,100 @@ check_row(HeapTuple row, TupleDesc descriptor)
 						 "f6.event as e.")));
 }
 
-/* fold_row folds an event; corrections and validations say something about events, and nothing to a fold. */
-static void
-fold_row(FunctionCallInfo fcinfo, folding *folding, HeapTupleHeader given)
+/* column returns a column of an event, which has one. */
+static Datum
+column(HeapTuple row, TupleDesc descriptor, int number)
 {
-	Oid row_type = HeapTupleHeaderGetTypeId(given);
-	TupleDesc descriptor = lookup_rowtype_tupdesc(row_type, HeapTupleHeaderGetTypMod(given));
-	HeapTupleData row = { .t_len = HeapTupleHeaderGetDatumLength(given), .t_data = given };
-	f6_fold_event event = { .row_type = row_type };
-	HeapTuple upcast;
-	HeapTuple read;
-	Datum kind;
-	Datum id;
-	Jsonb *data;
 	bool isnull;
-	bool has_no_id;
+
+	return heap_getattr(row, number, descriptor, &isnull);
+}
+
+/* handler_of returns what a fold does with an event; corrections and validations say something about events, and nothing to a fold. */
+static f6_fold_handler *
+handler_of(fold_site *site, HeapTuple row, TupleDesc descriptor)
+{
+	Oid kind = DatumGetObjectId(column(row, descriptor, F6_EVENT_EVENT_KIND));
+
+	if (kind != f6_event_kind_oid(F6_CLAIM))
+		return NULL;
+	return f6_fold_program_handler(
+		site->program, TextDatumGetCString(column(row, descriptor, F6_EVENT_EVENT_TYPE)));
+}
+
+/* apply folds an event by its handler, in the version to read. */
+static void
+apply(fold_site *site, f6_fold *fold, f6_fold_handler *handler, HeapTuple row, TupleDesc descriptor)
+{
+	f6_fold_event event = { .row_type = descriptor->tdtypeid };
+	HeapTuple upcast = f6_upcast_row(&site->upcasts, row, descriptor, NULL);
+	HeapTuple read = upcast != NULL ? upcast : row;
+	Jsonb *data = DatumGetJsonbP(column(read, descriptor, F6_EVENT_DATA));
+
+	f6_jsonb_root(data, &event.data);
+	if (handler->needs_row)
+		event.row = heap_copy_tuple_as_datum(read, descriptor);
+	f6_fold_apply(fold, handler, &event);
+}
+
+/* fold_row folds an event into the state of a group; errors that come of it say which event it was. */
+static void
+fold_row(fold_site *site, fold_group *group, HeapTupleHeader given)
+{
+	TupleDesc descriptor =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(given), HeapTupleHeaderGetTypMod(given));
+	HeapTupleData row = { .t_len = HeapTupleHeaderGetDatumLength(given), .t_data = given };
+	ErrorContextCallback context = { error_context_stack, describe, NULL };
+	f6_fold_handler *handler;
 
 	ItemPointerSetInvalid(&row.t_self);
 	check_row(&row, descriptor);
-	upcast = f6_upcast_row(fcinfo->flinfo, &row, descriptor, NULL);
-	read = upcast != NULL ? upcast : &row;
-	id = heap_getattr(read, F6_EVENT_ID, descriptor, &has_no_id);
-	kind = heap_getattr(read, F6_EVENT_EVENT_KIND, descriptor, &isnull);
-	event.type = TextDatumGetCString(heap_getattr(read, F6_EVENT_EVENT_TYPE, descriptor, &isnull));
-	data = DatumGetJsonbP(heap_getattr(read, F6_EVENT_DATA, descriptor, &isnull));
-	if (DatumGetObjectId(kind) == f6_event_kind_oid(F6_CLAIM))
+	handler = handler_of(site, &row, descriptor);
+	if (handler != NULL && handler->way != F6_FOLD_NOTHING)
 	{
-		f6_jsonb_root(data, &event.data);
-		if (f6_fold_program_needs_row(folding->program))
-			event.row = upcast == NULL ? PointerGetDatum(given)
-									   : heap_copy_tuple_as_datum(upcast, descriptor);
-		apply(folding, &event, has_no_id ? NULL : DatumGetUUIDP(id));
+		if (!heap_attisnull(&row, F6_EVENT_ID, descriptor))
+			context.arg = DatumGetUUIDP(column(&row, descriptor, F6_EVENT_ID));
+		error_context_stack = &context;
+		apply(site, group->fold, handler, &row, descriptor);
+		error_context_stack = context.previous;
 	}
 	ReleaseTupleDesc(descriptor);
 }
 
-/* f6.fold_step(folding, event, fold) folds the next event of a group. */
+/* f6.fold_step(group, event, fold) folds the next event of a group. */
 Datum
 f6_fold_step(PG_FUNCTION_ARGS)
 {
-	MemoryContext group;
-	MemoryContext caller;
 	Jsonb *document = PG_NARGS() < 3 || PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
-	folding *folding;
+	fold_site *site = site_of(fcinfo->flinfo);
+	uint64 hash = document_hash(document);
+	MemoryContext context;
+	MemoryContext caller;
+	fold_group *group;
 
-	if (!AggCheckCallContext(fcinfo, &group))
+	if (!AggCheckCallContext(fcinfo, &context))
 		elog(ERROR, "f6.fold_step was called outside an aggregate");
-	folding = PG_ARGISNULL(0) ? begin(group, document) : (void *) PG_GETARG_POINTER(0);
-	if (!same_document(folding->document, document))
+	ready_program(site, document);
+	group = PG_ARGISNULL(0) ? begin_group(context, hash) : (fold_group *) PG_GETARG_POINTER(0);
+	if (group->document != hash)
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
 						errmsg("the fold must be the same for all events of a group")));
 	if (!PG_ARGISNULL(1))
 	{
-		caller = MemoryContextSwitchTo(folding->row);
-		fold_row(fcinfo, folding, PG_GETARG_HEAPTUPLEHEADER(1));
+		caller = MemoryContextSwitchTo(site->row);
+		fold_row(site, group, PG_GETARG_HEAPTUPLEHEADER(1));
 		MemoryContextSwitchTo(caller);
-		MemoryContextReset(folding->row);
+		MemoryContextReset(site->row);
 	}
-	PG_RETURN_POINTER(folding);
+	PG_RETURN_POINTER(group);
 }
 
-/* f6.fold_final(folding) returns the state; NULL where there is none. */
+/* f6.fold_final(group) returns the state; NULL where there is none. */
 Datum
 f6_fold_final(PG_FUNCTION_ARGS)
 {
-	folding *folding = PG_ARGISNULL(0) ? NULL : (void *) PG_GETARG_POINTER(0);
-	Jsonb *state = folding == NULL ? NULL : f6_fold_result(folding->fold);
+	fold_group *group = PG_ARGISNULL(0) ? NULL : (fold_group *) PG_GETARG_POINTER(0);
+	Jsonb *state = group == NULL ? NULL : f6_fold_result(group->fold);
 
 	if (state == NULL)
 		PG_RETURN_NULL();

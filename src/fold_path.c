@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
@@ -34,37 +35,12 @@ static const char *const root_names[ROOTS] = { "data", "event", "state" };
 struct f6_fold_path
 {
 	JsonPath *path;
-	bool is_predicate;
-	bool names[ROOTS]; /* the documents that it may lead into */
+	Jsonb *no_variables; /* {} */
+	bool names[ROOTS];	 /* the documents that it may lead into */
 	bool is_chain;
 	path_root root;	  /* of a chain */
 	f6_pointer chain; /* below it */
 };
-
-/* is_predicate tells whether an item of a path is a condition. */
-static bool
-is_predicate(JsonPathItemType type)
-{
-	switch (type)
-	{
-		case jpiAnd:
-		case jpiOr:
-		case jpiNot:
-		case jpiIsUnknown:
-		case jpiEqual:
-		case jpiNotEqual:
-		case jpiLess:
-		case jpiGreater:
-		case jpiLessOrEqual:
-		case jpiGreaterOrEqual:
-		case jpiExists:
-		case jpiStartsWith:
-		case jpiLikeRegex:
-			return true;
-		default:
-			return false;
-	}
-}
 
 /* root_of returns which document a member of the path's root is; ROOTS for none. */
 static path_root
@@ -78,41 +54,159 @@ root_of(const char *name, int length)
 	return ROOTS;
 }
 
-/* read_chain reads a path that is nothing but members, and tells whether it is one; reason: why it leads nowhere. */
+/* name_root notes which document a path leads into from its root, and tells whether there is one. */
 static bool
-read_chain(f6_fold_path *path, JsonPathItem *item, const char **reason)
+name_root(f6_fold_path *path, JsonPathItem *root)
 {
 	JsonPathItem next;
-	bool is_first = true;
+	int32 length;
+	const char *name;
+	path_root named;
 
-	if (item->type != jpiRoot)
+	if (!jspGetNext(root, &next) || next.type != jpiKey)
 		return false;
-	path->chain.text = "";
-	path->chain.tokens = palloc(sizeof(f6_pointer_token) * VARSIZE(path->path));
-	while (jspGetNext(item, &next))
-	{
-		int32 length;
-		const char *name;
+	name = jspGetString(&next, &length);
+	named = root_of(name, length);
+	if (named == ROOTS)
+		return false;
+	path->names[named] = true;
+	return true;
+}
 
-		if (next.type != jpiKey)
+static bool name_roots(f6_fold_path *path, JsonPathItem *item);
+
+/* name_subscripts notes which documents the subscripts of an array lead into. */
+static bool
+name_subscripts(f6_fold_path *path, JsonPathItem *item)
+{
+	for (int i = 0; i < item->content.array.nelems; i++)
+	{
+		JsonPathItem from;
+		JsonPathItem to;
+		bool has_to = jspGetArraySubscript(item, &from, &to, i);
+
+		if (!name_roots(path, &from) || (has_to && !name_roots(path, &to)))
 			return false;
-		name = jspGetString(&next, &length);
-		if (is_first)
-			path->root = root_of(name, length);
-		else
-		{
-			path->chain.tokens[path->chain.count].name = name;
-			path->chain.tokens[path->chain.count++].length = length;
-		}
-		if (path->root == ROOTS)
-		{
-			*reason = "It does not begin with $.data, $.event or $.state.";
-			return false;
-		}
-		is_first = false;
-		*item = next;
 	}
-	return !is_first;
+	return true;
+}
+
+/* name_arguments notes which documents the operands of an item lead into. */
+static bool
+name_arguments(f6_fold_path *path, JsonPathItem *item)
+{
+	JsonPathItem argument;
+
+	switch (item->type)
+	{
+		case jpiRoot:
+			return name_root(path, item);
+		case jpiVariable:
+			return false;
+		case jpiAnd:
+		case jpiOr:
+		case jpiEqual:
+		case jpiNotEqual:
+		case jpiLess:
+		case jpiGreater:
+		case jpiLessOrEqual:
+		case jpiGreaterOrEqual:
+		case jpiAdd:
+		case jpiSub:
+		case jpiMul:
+		case jpiDiv:
+		case jpiMod:
+		case jpiStartsWith:
+			jspGetLeftArg(item, &argument);
+			if (!name_roots(path, &argument))
+				return false;
+			jspGetRightArg(item, &argument);
+			return name_roots(path, &argument);
+		case jpiNot:
+		case jpiIsUnknown:
+		case jpiExists:
+		case jpiFilter:
+		case jpiPlus:
+		case jpiMinus:
+			jspGetArg(item, &argument);
+			return name_roots(path, &argument);
+		case jpiLikeRegex:
+			jspInitByBuffer(&argument, item->base, item->content.like_regex.expr);
+			return name_roots(path, &argument);
+		case jpiIndexArray:
+			return name_subscripts(path, item);
+		default:
+			return true;
+	}
+}
+
+/* name_roots notes which documents a path leads into, and tells whether it leads anywhere else. */
+static bool
+name_roots(f6_fold_path *path, JsonPathItem *item)
+{
+	JsonPathItem current = *item;
+	JsonPathItem next;
+
+	check_stack_depth();
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!name_arguments(path, &current))
+			return false;
+		if (!jspGetNext(&current, &next))
+			return true;
+		current = next;
+	}
+}
+
+/* count_keys returns the number of members that a path leads through, -1 where it is not a chain of members. */
+static int
+count_keys(JsonPathItem *root)
+{
+	JsonPathItem item = *root;
+	JsonPathItem next;
+	int count = 0;
+
+	if (item.type != jpiRoot)
+		return -1;
+	while (jspGetNext(&item, &next))
+	{
+		if (next.type != jpiKey)
+			return -1;
+		item = next;
+		count++;
+	}
+	return count;
+}
+
+/* read_chain reads a path that is nothing but members, which are walked as lax paths are. */
+static void
+read_chain(f6_fold_path *path, JsonPathItem *root)
+{
+	JsonPathItem item;
+	int keys = count_keys(root);
+	int32 length;
+	const char *name;
+
+	if (keys < 0 || !(path->path->header & JSONPATH_LAX))
+		return;
+	path->is_chain = true;
+	path->chain.text = "";
+	path->chain.count = keys - 1;
+	path->chain.tokens =
+		palloc_extended(sizeof(f6_pointer_token) * Max(keys - 1, 1), MCXT_ALLOC_HUGE);
+	jspGetNext(root, &item);
+	name = jspGetString(&item, &length);
+	path->root = root_of(name, length);
+	for (int i = 0; i < keys - 1; i++)
+	{
+		JsonPathItem next;
+
+		jspGetNext(&item, &next);
+		path->chain.tokens[i].name = jspGetString(&next, &length);
+		path->chain.tokens[i].length = length;
+		item = next;
+	}
 }
 
 /* f6_fold_path_compile compiles a path into the current memory context; NULL where it leads nowhere, for a reason. */
@@ -122,18 +216,17 @@ f6_fold_path_compile(const char *text, const char **reason)
 	f6_fold_path *path = palloc0(sizeof(f6_fold_path));
 	JsonPathItem item;
 
-	*reason = NULL;
 	path->path = DatumGetJsonPathP(DirectFunctionCall1(jsonpath_in, CStringGetDatum(text)));
-	for (int root = 0; root < ROOTS; root++)
-		path->names[root] = strstr(text, root_names[root]) != NULL;
-	/* A path that has \u in it, or the whole document as its answer, may name any. */
-	if (strchr(text, '\\') != NULL ||
-		!(path->names[ROOT_DATA] || path->names[ROOT_EVENT] || path->names[ROOT_STATE]))
-		memset(path->names, true, sizeof(path->names));
+	path->no_variables = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 	jspInit(&item, path->path);
-	path->is_predicate = is_predicate(item.type);
-	path->is_chain = read_chain(path, &item, reason);
-	return *reason == NULL ? path : NULL;
+	if (!name_roots(path, &item))
+	{
+		*reason =
+			"Each $ in it must lead into $.data, $.event or $.state, and there are no variables.";
+		return NULL;
+	}
+	read_chain(path, &item);
+	return path;
 }
 
 /* f6_fold_path_needs_row tells whether a path may lead into the event itself. */
@@ -143,9 +236,9 @@ f6_fold_path_needs_row(const f6_fold_path *path)
 	return path->is_chain ? path->root == ROOT_EVENT : path->names[ROOT_EVENT];
 }
 
-/* row_document returns an event as a document whose members are its columns. */
+/* make_row_document returns an event as a document whose members are its columns. */
 static Jsonb *
-row_document(const f6_fold_input *input)
+make_row_document(const f6_fold_input *input)
 {
 	FmgrInfo function;
 	Const *row = makeConst(input->row_type, -1, InvalidOid, -1, input->row, false, false);
@@ -169,7 +262,7 @@ node_value(const f6_tree_node *node)
 
 /* root_value gives one of the documents, and tells whether there is one. */
 static bool
-root_value(const f6_fold_input *input, path_root root, JsonbValue *value)
+root_value(f6_fold_input *input, path_root root, JsonbValue *value)
 {
 	switch (root)
 	{
@@ -179,7 +272,9 @@ root_value(const f6_fold_input *input, path_root root, JsonbValue *value)
 		case ROOT_EVENT:
 			if (input->row == (Datum) 0)
 				return false;
-			f6_jsonb_root(row_document(input), value);
+			if (input->row_document == NULL)
+				input->row_document = make_row_document(input);
+			f6_jsonb_root(input->row_document, value);
 			return true;
 		case ROOT_STATE:
 			if (input->state == NULL)
@@ -205,7 +300,7 @@ push_value(JsonbParseState **state, const char *name, JsonbValue *value)
 
 /* document_of returns the document that a path is evaluated over: of what it names, what there is. */
 static Datum
-document_of(const f6_fold_path *path, const f6_fold_input *input)
+document_of(const f6_fold_path *path, f6_fold_input *input)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue value;
@@ -246,7 +341,7 @@ walk_value(const f6_pointer *chain, int from, JsonbValue *value)
 
 /* walk_state walks along a chain in the state. */
 static walk_result
-walk_state(const f6_pointer *chain, const f6_fold_input *input, JsonbValue *value)
+walk_state(const f6_pointer *chain, f6_fold_input *input, JsonbValue *value)
 {
 	f6_tree_node *node = input->state;
 
@@ -264,7 +359,7 @@ walk_state(const f6_pointer *chain, const f6_fold_input *input, JsonbValue *valu
 
 /* walk_chain walks along a path that is a chain. */
 static walk_result
-walk_chain(const f6_fold_path *path, const f6_fold_input *input, JsonbValue *value)
+walk_chain(const f6_fold_path *path, f6_fold_input *input, JsonbValue *value)
 {
 	if (path->root == ROOT_STATE)
 		return walk_state(&path->chain, input, value);
@@ -275,18 +370,16 @@ walk_chain(const f6_fold_path *path, const f6_fold_input *input, JsonbValue *val
 
 /* query evaluates a path over a document, and returns the values that it leads to as an array. */
 static Jsonb *
-query(const f6_fold_path *path, const f6_fold_input *input)
+query(const f6_fold_path *path, f6_fold_input *input)
 {
-	Jsonb *none = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-
-	return DatumGetJsonbP(DirectFunctionCall4(jsonb_path_query_array, document_of(path, input),
-											  PointerGetDatum(path->path), JsonbPGetDatum(none),
-											  BoolGetDatum(false)));
+	return DatumGetJsonbP(DirectFunctionCall4(
+		jsonb_path_query_array, document_of(path, input), PointerGetDatum(path->path),
+		JsonbPGetDatum(path->no_variables), BoolGetDatum(false)));
 }
 
 /* f6_fold_path_values gives the values that a path leads to, in the current memory context or in what the input holds. */
 void
-f6_fold_path_values(const f6_fold_path *path, const f6_fold_input *input, f6_fold_values *values)
+f6_fold_path_values(const f6_fold_path *path, f6_fold_input *input, f6_fold_values *values)
 {
 	f6_jsonb_array_walk walk;
 	JsonbValue found;
@@ -302,20 +395,21 @@ f6_fold_path_values(const f6_fold_path *path, const f6_fold_input *input, f6_fol
 		return;
 	}
 	f6_jsonb_root(query(path, input), &found);
-	values->values = palloc(sizeof(JsonbValue) * Max(f6_jsonb_count(&found), 1));
+	values->values =
+		palloc_extended(sizeof(JsonbValue) * Max(f6_jsonb_count(&found), 1), MCXT_ALLOC_HUGE);
 	f6_jsonb_array_begin(&walk, &found);
 	while (f6_jsonb_array_next(&walk, &values->values[values->count]))
 		values->count++;
 }
 
-/* f6_fold_path_holds tells whether a path that is a condition is true, or whether any other leads to something. */
+/* f6_fold_path_holds tells whether a condition is met: a path that leads to true, or to anything but one false or null. */
 bool
-f6_fold_path_holds(const f6_fold_path *path, const f6_fold_input *input)
+f6_fold_path_holds(const f6_fold_path *path, f6_fold_input *input)
 {
 	f6_fold_values values;
 
 	f6_fold_path_values(path, input, &values);
-	if (!path->is_predicate)
-		return values.count > 0;
-	return values.count == 1 && values.values[0].type == jbvBool && values.values[0].val.boolean;
+	if (values.count == 1 && values.values[0].type == jbvBool)
+		return values.values[0].val.boolean;
+	return values.count > 1 || (values.count == 1 && values.values[0].type != jbvNull);
 }

@@ -42,7 +42,6 @@ struct f6_fold_program
 	int count;
 	f6_fold_handler *handlers; /* what goes before others first */
 	met_types_hash *met;
-	bool needs_row;
 };
 
 /* For the types that no handler is for. */
@@ -58,14 +57,6 @@ static void __attribute__((noreturn)) refuse_program(const char *type, const cha
 					   found)));
 }
 
-/* is_text tells whether a value is a given string. */
-static bool
-is_text(const JsonbValue *value, const char *text)
-{
-	return value->type == jbvString && (size_t) value->val.string.len == strlen(text) &&
-		   memcmp(value->val.string.val, text, value->val.string.len) == 0;
-}
-
 /* read_function readies the function that a handler names. */
 static void
 read_function(const JsonbValue *object, f6_fold_handler *handler)
@@ -74,8 +65,7 @@ read_function(const JsonbValue *object, f6_fold_handler *handler)
 	JsonbValue signature;
 	Oid function;
 
-	if (f6_jsonb_count(object) != 1 ||
-		!f6_jsonb_get(object, "function", (int) strlen("function"), &signature) ||
+	if (f6_jsonb_count(object) != 1 || !f6_jsonb_member(object, "function", &signature) ||
 		signature.type != jbvString)
 		refuse_program(handler->type, "another object");
 	function =
@@ -83,20 +73,22 @@ read_function(const JsonbValue *object, f6_fold_handler *handler)
 	f6_function_check_privilege(function);
 	fmgr_info(function, &handler->function);
 	handler->way = F6_FOLD_FUNCTION;
+	handler->needs_row = true;
 }
 
 /* read_handler reads what is done with events of a type. */
 static void
 read_handler(const JsonbValue *value, f6_fold_handler *handler)
 {
-	if (is_text(value, "merge"))
+	if (f6_jsonb_is_text(value, "merge"))
 		handler->way = F6_FOLD_MERGE;
-	else if (is_text(value, "ignore"))
+	else if (f6_jsonb_is_text(value, "ignore"))
 		handler->way = F6_FOLD_NOTHING;
 	else if (f6_jsonb_is_array(value))
 	{
 		handler->way = F6_FOLD_RULES;
 		handler->rules = f6_rules_compile(value, handler->type);
+		handler->needs_row = f6_rules_need_row(handler->rules);
 	}
 	else if (f6_jsonb_is_object(value))
 		read_function(value, handler);
@@ -161,14 +153,6 @@ merge_all(f6_fold_program *program)
 	program->count = 1;
 }
 
-/* looks_at_row tells whether a handler may look at an event beside its data. */
-static bool
-looks_at_row(const f6_fold_handler *handler)
-{
-	return handler->way == F6_FOLD_FUNCTION ||
-		   (handler->way == F6_FOLD_RULES && f6_rules_need_row(handler->rules));
-}
-
 /* read_document reads the handlers of a program. */
 static void
 read_document(f6_fold_program *program, Jsonb *document)
@@ -178,7 +162,7 @@ read_document(f6_fold_program *program, Jsonb *document)
 	f6_jsonb_root(document, &root);
 	if (f6_jsonb_is_object(&root))
 		read_handlers(program, &root);
-	else if (is_text(&root, "merge"))
+	else if (f6_jsonb_is_text(&root, "merge"))
 		merge_all(program);
 	else
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
@@ -198,8 +182,6 @@ f6_fold_program_compile(Jsonb *document)
 		read_document(program, document);
 	else
 		merge_all(program);
-	for (int i = 0; i < program->count; i++)
-		program->needs_row |= looks_at_row(&program->handlers[i]);
 	return program;
 }
 
@@ -260,11 +242,4 @@ f6_fold_program_handler(f6_fold_program *program, const char *type)
 		met->handler = find_handler(program, type);
 	}
 	return met->handler;
-}
-
-/* f6_fold_program_needs_row tells whether a program may look at an event beside its data. */
-bool
-f6_fold_program_needs_row(const f6_fold_program *program)
-{
-	return program->needs_row;
 }

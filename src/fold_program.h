@@ -23,6 +23,7 @@ typedef struct f6_fold_handler
 {
 	const char *type; /* or a pattern: * stands for any characters */
 	f6_fold_way way;
+	bool needs_row; /* may it look at an event beside its data? */
 	f6_rules *rules;
 	FmgrInfo function;
 } f6_fold_handler;
@@ -31,6 +32,5 @@ typedef struct f6_fold_program f6_fold_program;
 
 extern f6_fold_program *f6_fold_program_compile(Jsonb *document);
 extern f6_fold_handler *f6_fold_program_handler(f6_fold_program *program, const char *type);
-extern bool f6_fold_program_needs_row(const f6_fold_program *program);
 
 #endif /* F6_FOLD_PROGRAM_H */

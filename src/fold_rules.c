@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "f6.h"
@@ -25,9 +26,11 @@ typedef struct rule_run
 {
 	const fold_rule *rule;
 	MemoryContext context; /* of the tree */
+	MemoryContext scratch; /* emptied after each look at an element; NULL before the first */
 	f6_tree_node *root;
 	bool exists; /* is there a state? */
 	f6_fold_input *input;
+	f6_fold_values match; /* of the rule, as the state was before it */
 } rule_run;
 
 /* Where the values of a rule come from. */
@@ -82,7 +85,14 @@ static void __attribute__((noreturn)) fail_rule(const rule_run *run, const char 
 	ereport(ERROR, (errcode(F6_ERR_INVALID_EVENT),
 					errmsg("rule %d (%s) of the fold for \"%s\" failed", run->rule->number,
 						   run->rule->operation->name, run->rule->type),
-					errdetail("%s at \"%s\".", what, run->rule->path.text)));
+					errdetail("At \"%s\": %s.", run->rule->path.text, what)));
+}
+
+/* is_end tells whether a token is "-", the place after the last element of an array. */
+static bool
+is_end(const f6_pointer_token *token)
+{
+	return token->length == 1 && token->name[0] == '-';
 }
 
 /* child_made returns a member or element of a node, made null where there is none; a node that is nothing becomes an object. */
@@ -91,15 +101,17 @@ child_made(const rule_run *run, f6_tree_node *node, const f6_pointer_token *toke
 {
 	f6_tree_node *child;
 
-	if (f6_tree_is_null(node))
+	if (f6_tree_is_null(node) && is_end(token))
+		f6_tree_make_array(run->context, node);
+	else if (f6_tree_is_null(node))
 		f6_tree_make_object(run->context, node);
-	if (f6_tree_is_array(node) && token->length == 1 && token->name[0] == '-')
+	if (f6_tree_is_array(node) && is_end(token))
 		return f6_tree_add_element(run->context, node, f6_tree_count(node));
 	child = f6_pointer_child(run->context, node, token);
 	if (child == NULL && f6_tree_is_object(node))
 		return f6_tree_add_member(run->context, node, token->name, token->length);
 	if (child == NULL)
-		fail_rule(run, "There is no object or element that could hold what comes to stand");
+		fail_rule(run, "there is nothing that could hold the value");
 	return child;
 }
 
@@ -134,7 +146,7 @@ array_made(rule_run *run)
 	if (f6_tree_is_null(place))
 		f6_tree_make_array(run->context, place);
 	if (!f6_tree_is_array(place))
-		fail_rule(run, "There is no array");
+		fail_rule(run, "there is no array");
 	return place;
 }
 
@@ -147,7 +159,7 @@ array_found(const rule_run *run)
 	if (place == NULL || f6_tree_is_null(place))
 		return NULL;
 	if (!f6_tree_is_array(place))
-		fail_rule(run, "There is no array");
+		fail_rule(run, "there is no array");
 	return place;
 }
 
@@ -162,17 +174,32 @@ node_field(const rule_run *run, f6_tree_node *element, JsonbValue *value)
 	element = f6_pointer_find(key, key->count, run->context, element);
 	if (element == NULL)
 		return false;
-	f6_jsonb_root(f6_tree_write(element), value);
+	if (element->object == NULL && element->array == NULL)
+		*value = element->value;
+	else
+		f6_jsonb_root(f6_tree_write(element), value);
 	return true;
 }
 
-/* matches tells whether the key of an element has a value. */
+/* matches tells whether the key of an element has one of some values. */
 static bool
-matches(const rule_run *run, f6_tree_node *element, const JsonbValue *wanted)
+matches(rule_run *run, f6_tree_node *element, const f6_fold_values *wanted)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	bool is_match = false;
 	JsonbValue value;
 
-	return node_field(run, element, &value) && f6_jsonb_compare(&value, wanted) == 0;
+	if (run->scratch == NULL)
+		run->scratch = AllocSetContextCreate(caller, "f6 fold element", ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(run->scratch);
+	if (node_field(run, element, &value))
+	{
+		for (int i = 0; i < wanted->count && !is_match; i++)
+			is_match = f6_jsonb_compare(&value, &wanted->values[i]) == 0;
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(run->scratch);
+	return is_match;
 }
 
 /* add_number puts the sum of what is there and a number in its place; nothing counts as 0. */
@@ -188,7 +215,7 @@ add_number(rule_run *run, Numeric number)
 		sum.val.numeric = DatumGetNumeric(DirectFunctionCall2(
 			numeric_add, NumericGetDatum(place->value.val.numeric), NumericGetDatum(number)));
 	else
-		fail_rule(run, "There is no number");
+		fail_rule(run, "there is no number");
 	f6_tree_set(run->context, place, &sum);
 }
 
@@ -238,12 +265,10 @@ run_insert(rule_run *run, const JsonbValue *value)
 	if (f6_tree_is_null(array))
 		f6_tree_make_array(run->context, array);
 	if (!f6_tree_is_array(array))
-		fail_rule(run, "There is no array that could hold what comes to stand");
-	index = token->length == 1 && token->name[0] == '-'
-				? f6_tree_count(array)
-				: f6_jsonb_token_index(token->name, token->length);
+		fail_rule(run, "there is no array that could hold the value");
+	index = is_end(token) ? f6_tree_count(array) : f6_jsonb_token_index(token->name, token->length);
 	if (index > f6_tree_count(array))
-		fail_rule(run, "The array ends before what comes to stand");
+		fail_rule(run, "the array ends before that element");
 	f6_tree_set(run->context, f6_tree_add_element(run->context, array, index), value);
 }
 
@@ -256,7 +281,20 @@ run_increment(rule_run *run, const JsonbValue *value)
 	else if (value->type == jbvNumeric)
 		add_number(run, value->val.numeric);
 	else
-		fail_rule(run, "What is to be added is no number");
+		fail_rule(run, "what is to be added is no number");
+}
+
+/* order compares two scalars of one type: numbers by value, strings by bytes, false before true. */
+static int
+order(const JsonbValue *one, const JsonbValue *other)
+{
+	int result;
+
+	if (one->type != jbvString)
+		return f6_jsonb_compare(one, other);
+	result = memcmp(one->val.string.val, other->val.string.val,
+					Min(one->val.string.len, other->val.string.len));
+	return result != 0 ? result : one->val.string.len - other->val.string.len;
 }
 
 /* choose puts a value in the place of what is there if that is nothing, or if it stands on a side of it. */
@@ -267,8 +305,9 @@ choose(rule_run *run, const JsonbValue *value, int side)
 
 	if (place->object != NULL || place->array != NULL ||
 		(!f6_tree_is_null(place) && place->value.type != value->type) || value->type == jbvBinary)
-		fail_rule(run, "There is nothing to compare with the value");
-	if (f6_tree_is_null(place) || f6_jsonb_compare(value, &place->value) * side > 0)
+		fail_rule(run, "what is there cannot be compared with the value");
+	if (f6_tree_is_null(place) ||
+		(side > 0 ? order(value, &place->value) > 0 : order(value, &place->value) < 0))
 		f6_tree_set(run->context, place, value);
 }
 
@@ -319,18 +358,39 @@ source_values(const rule_run *run, const value_source *source, f6_fold_values *v
 	f6_fold_path_values(source->path, run->input, values);
 }
 
-/* run_remove_element removes the elements of an array whose key matches. */
+/* run_remove_element removes the elements of an array whose key has a value. */
 static void
 run_remove_element(rule_run *run, const JsonbValue *value)
 {
 	f6_tree_node *array = array_found(run);
+	f6_fold_values wanted = { 1, (JsonbValue *) value };
 
 	for (int i = array == NULL ? 0 : f6_tree_count(array); i-- > 0;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (matches(run, f6_tree_element(run->context, array, i), value))
+		if (matches(run, f6_tree_element(run->context, array, i), &wanted))
 			f6_tree_remove_element(array, i);
 	}
+}
+
+/* merge_matching merges a value into the elements of an array whose key has one of some values, and tells whether there were any. */
+static bool
+merge_matching(rule_run *run, f6_tree_node *array, const f6_fold_values *wanted,
+			   const JsonbValue *value)
+{
+	bool is_found = false;
+
+	for (int i = 0; i < f6_tree_count(array); i++)
+	{
+		f6_tree_node *element = f6_tree_element(run->context, array, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!matches(run, element, wanted))
+			continue;
+		f6_tree_merge(run->context, element, value);
+		is_found = true;
+	}
+	return is_found;
 }
 
 /* run_update_element merges a value into the elements of an array whose key matches. */
@@ -338,17 +398,9 @@ static void
 run_update_element(rule_run *run, const JsonbValue *value)
 {
 	f6_tree_node *array = array_found(run);
-	f6_fold_values wanted;
 
-	source_values(run, &run->rule->match, &wanted);
-	for (int i = array == NULL || wanted.count == 0 ? 0 : f6_tree_count(array); i-- > 0;)
-	{
-		f6_tree_node *element = f6_tree_element(run->context, array, i);
-
-		CHECK_FOR_INTERRUPTS();
-		if (matches(run, element, &wanted.values[0]))
-			f6_tree_merge(run->context, element, value);
-	}
+	if (array != NULL)
+		(void) merge_matching(run, array, &run->match, value);
 }
 
 /* run_upsert_element merges a value into the elements of an array that have its key, or adds it at the end. */
@@ -356,22 +408,12 @@ static void
 run_upsert_element(rule_run *run, const JsonbValue *value)
 {
 	f6_tree_node *array = array_made(run);
-	bool is_found = false;
-	JsonbValue wanted;
+	JsonbValue key;
+	f6_fold_values wanted = { 1, &key };
 
-	if (!f6_pointer_get(&run->rule->key, value, &wanted))
-		fail_rule(run, "The value has no key by which to find the element");
-	for (int i = 0; i < f6_tree_count(array); i++)
-	{
-		f6_tree_node *element = f6_tree_element(run->context, array, i);
-
-		CHECK_FOR_INTERRUPTS();
-		if (!matches(run, element, &wanted))
-			continue;
-		f6_tree_merge(run->context, element, value);
-		is_found = true;
-	}
-	if (!is_found)
+	if (!f6_pointer_get(&run->rule->key, value, &key))
+		fail_rule(run, "the value has no key by which to find the element");
+	if (!merge_matching(run, array, &wanted, value))
 		f6_tree_merge(run->context, f6_tree_add_element(run->context, array, f6_tree_count(array)),
 					  value);
 }
@@ -400,32 +442,17 @@ static const rule_operation operations[] = {
 	"append, count, delete, increment, insert, max, merge, min, prepend, remove, remove_element, " \
 	"set, update_element, upsert_element"
 
-/* is_text tells whether a value is a given string. */
-static bool
-is_text(const JsonbValue *value, const char *text)
-{
-	return value->type == jbvString && (size_t) value->val.string.len == strlen(text) &&
-		   memcmp(value->val.string.val, text, value->val.string.len) == 0;
-}
-
-/* has tells whether a rule has a key, and gives its value. */
-static bool
-has(const JsonbValue *object, const char *key, JsonbValue *value)
-{
-	return f6_jsonb_get(object, key, (int) strlen(key), value);
-}
-
 /* read_operation returns the operation of a rule. */
 static const rule_operation *
 read_operation(const fold_rule *rule, const JsonbValue *object)
 {
 	JsonbValue name;
 
-	if (!has(object, "op", &name))
+	if (!f6_jsonb_member(object, "op", &name))
 		refuse_rule(rule, "It has no \"op\", which is one of " OPERATIONS ".");
 	for (int i = 0; i < (int) lengthof(operations); i++)
 	{
-		if (is_text(&name, operations[i].name))
+		if (f6_jsonb_is_text(&name, operations[i].name))
 			return &operations[i];
 	}
 	refuse_rule(rule, "Its \"op\" is none of " OPERATIONS ".");
@@ -435,11 +462,13 @@ read_operation(const fold_rule *rule, const JsonbValue *object)
 static bool
 is_key(const rule_operation *operation, const JsonbValue *key)
 {
-	return is_text(key, "op") || is_text(key, "when") ||
-		   (operation->has_path && is_text(key, "path")) ||
-		   (operation->takes_value && (is_text(key, "value") || is_text(key, "from"))) ||
-		   (operation->has_key && is_text(key, "key")) ||
-		   (operation->has_match && (is_text(key, "match") || is_text(key, "match_from")));
+	return f6_jsonb_is_text(key, "op") || f6_jsonb_is_text(key, "when") ||
+		   (operation->has_path && f6_jsonb_is_text(key, "path")) ||
+		   (operation->takes_value &&
+			(f6_jsonb_is_text(key, "value") || f6_jsonb_is_text(key, "from"))) ||
+		   (operation->has_key && f6_jsonb_is_text(key, "key")) ||
+		   (operation->has_match &&
+			(f6_jsonb_is_text(key, "match") || f6_jsonb_is_text(key, "match_from")));
 }
 
 /* check_keys refuses keys that a rule's operation does not have. */
@@ -465,7 +494,7 @@ read_string(const fold_rule *rule, const JsonbValue *object, const char *key)
 {
 	JsonbValue value;
 
-	if (!has(object, key, &value))
+	if (!f6_jsonb_member(object, key, &value))
 		return NULL;
 	if (value.type != jbvString)
 		refuse_rule(rule, psprintf("Its \"%s\" is not a string.", key));
@@ -506,7 +535,7 @@ read_source(const fold_rule *rule, const JsonbValue *object, const char *constan
 			bool is_needed, value_source *source)
 {
 	source->path = read_path(rule, object, path);
-	source->is_given = has(object, constant, &source->constant);
+	source->is_given = f6_jsonb_member(object, constant, &source->constant);
 	if (source->path != NULL && source->is_given)
 		refuse_rule(rule, psprintf("It has both \"%s\" and \"%s\".", constant, path));
 	source->is_given |= source->path != NULL;
@@ -526,8 +555,7 @@ check_places(const fold_rule *rule)
 	{
 		const f6_pointer_token *token = f6_pointer_last(&rule->path);
 
-		if (!(token->length == 1 && token->name[0] == '-') &&
-			f6_jsonb_token_index(token->name, token->length) < 0)
+		if (!is_end(token) && f6_jsonb_token_index(token->name, token->length) < 0)
 			refuse_rule(rule, "Its \"path\" does not end in the index of an element, or in \"-\".");
 	}
 }
@@ -610,6 +638,8 @@ run_rule(rule_run *run)
 	run->input->state = run->exists ? run->root : NULL;
 	if (rule->when != NULL && !f6_fold_path_holds(rule->when, run->input))
 		return;
+	if (rule->match.is_given)
+		source_values(run, &rule->match, &run->match);
 	if (!rule->value.is_given)
 	{
 		rule->operation->run(run, NULL);
@@ -631,7 +661,7 @@ bool
 f6_rules_run(const f6_rules *rules, MemoryContext context, f6_tree_node *root, bool exists,
 			 f6_fold_input *input)
 {
-	rule_run run = { NULL, context, root, exists, input };
+	rule_run run = { .context = context, .root = root, .exists = exists, .input = input };
 
 	input->tree_context = context;
 	for (int i = 0; i < rules->count; i++)

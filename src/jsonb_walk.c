@@ -215,6 +215,21 @@ f6_jsonb_get(const JsonbValue *object, const char *key, int length, JsonbValue *
 	return getKeyJsonValueFromContainer(object->val.binary.data, key, length, value) != NULL;
 }
 
+/* f6_jsonb_member tells whether an object has a member, and gives its value. */
+bool
+f6_jsonb_member(const JsonbValue *object, const char *key, JsonbValue *value)
+{
+	return f6_jsonb_get(object, key, (int) strlen(key), value);
+}
+
+/* f6_jsonb_is_text tells whether a value is a given string. */
+bool
+f6_jsonb_is_text(const JsonbValue *value, const char *text)
+{
+	return value->type == jbvString && (size_t) value->val.string.len == strlen(text) &&
+		   memcmp(value->val.string.val, text, value->val.string.len) == 0;
+}
+
 /* Gives an array's element by its index; false outside the array. */
 bool
 f6_jsonb_get_element(const JsonbValue *array, int index, JsonbValue *value)

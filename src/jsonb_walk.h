@@ -59,12 +59,14 @@ extern void f6_jsonb_root(Jsonb *document, JsonbValue *value);
 extern bool f6_jsonb_is_object(const JsonbValue *value);
 extern bool f6_jsonb_is_array(const JsonbValue *value);
 extern bool f6_jsonb_is_null(const JsonbValue *value);
+extern bool f6_jsonb_is_text(const JsonbValue *value, const char *text);
 extern int f6_jsonb_count(const JsonbValue *container);
 extern void f6_jsonb_object_begin(f6_jsonb_object_walk *walk, const JsonbValue *object);
 extern bool f6_jsonb_object_next(f6_jsonb_object_walk *walk, JsonbValue *key, JsonbValue *value);
 extern void f6_jsonb_array_begin(f6_jsonb_array_walk *walk, const JsonbValue *array);
 extern bool f6_jsonb_array_next(f6_jsonb_array_walk *walk, JsonbValue *element);
 extern bool f6_jsonb_get(const JsonbValue *object, const char *key, int length, JsonbValue *value);
+extern bool f6_jsonb_member(const JsonbValue *object, const char *key, JsonbValue *value);
 extern bool f6_jsonb_get_element(const JsonbValue *array, int index, JsonbValue *value);
 extern int f6_jsonb_compare_numbers(Numeric left, Numeric right);
 extern int f6_jsonb_compare_keys(const char *left, int left_length, const char *right,

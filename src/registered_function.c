@@ -1,8 +1,8 @@
 /*
  * registered_function.c
- *		SQL functions that users register to change data: upcasters, and folds.  They are immutable or stable.
+ *		SQL functions of users that change data: upcasters, and folds.  They are immutable or stable.
  *
- * The registry names them by their signature, which means the same after a dump and an upgrade of the server.
+ * What names them does so by their signature, which means the same after a dump and an upgrade of the server.
  */
 #include "postgres.h"
 
@@ -54,7 +54,12 @@ f6_function_generation(void)
 f6_function_role
 f6_function_upcaster(void)
 {
-	f6_function_role role = { "upcaster", "(jsonb) returns jsonb", 1, { JSONBOID } };
+	f6_function_role role = { "upcaster",
+							  "an upcaster",
+							  "(jsonb) returns jsonb",
+							  "It must take one jsonb and return one jsonb.",
+							  1,
+							  { JSONBOID } };
 
 	return role;
 }
@@ -63,9 +68,12 @@ f6_function_upcaster(void)
 f6_function_role
 f6_function_fold(void)
 {
-	f6_function_role role = {
-		"fold", "(state jsonb, event f6.event) returns jsonb", 2, { JSONBOID }
-	};
+	f6_function_role role = { "fold",
+							  "a fold",
+							  "(state jsonb, event f6.event) returns jsonb",
+							  "It must take a jsonb and an f6.event and return one jsonb.",
+							  2,
+							  { JSONBOID } };
 
 	role.arguments[1] = get_rel_type_id(f6_relation_oid(F6_EVENT));
 	return role;
@@ -116,12 +124,10 @@ check_function(Oid function, const char *signature, const f6_function_role *role
 	ReleaseSysCache(row);
 	if (reason != NULL)
 		ereport(ERROR, (errcode(F6_ERR_BAD_FUNCTION),
-						errmsg("function %s cannot be %s %s", signature,
-							   strchr("aeiou", role->name[0]) != NULL ? "an" : "a", role->name),
+						errmsg("function %s cannot be %s", signature, role->with_article),
 						errdetail("%s", reason),
-						errhint("%s %s is a function %s that is immutable or "
+						errhint("It must be a function %s that is immutable or "
 								"stable: the same data gives the same result.",
-								strchr("aeiou", role->name[0]) != NULL ? "An" : "A", role->name,
 								role->shape)));
 }
 

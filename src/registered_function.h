@@ -1,15 +1,17 @@
 /*
  * registered_function.h
- *		SQL functions that users register to change data: upcasters, and folds.
+ *		SQL functions of users that change data: upcasters, and folds.
  */
 #ifndef F6_REGISTERED_FUNCTION_H
 #define F6_REGISTERED_FUNCTION_H
 
-/* What a registered function is for, and what it must take; it returns jsonb. */
+/* What a function is for, and what it must take; it returns jsonb. */
 typedef struct f6_function_role
 {
-	const char *name;  /* such as "upcaster" */
-	const char *shape; /* what it takes and returns, in words */
+	const char *name;		  /* such as "upcaster" */
+	const char *with_article; /* such as "an upcaster" */
+	const char *shape;		  /* what it takes and returns, as SQL writes it */
+	const char *demand;		  /* the same in a sentence */
 	int argument_count;
 	Oid arguments[2];
 } f6_function_role;

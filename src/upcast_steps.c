@@ -289,32 +289,17 @@ static const step_operation operations[] = {
 
 #define OPERATIONS "add, copy, default, move, remove, rename, replace, test"
 
-/* is_text tells whether a value is a given string. */
-static bool
-is_text(const JsonbValue *value, const char *text)
-{
-	return value->type == jbvString && (size_t) value->val.string.len == strlen(text) &&
-		   memcmp(value->val.string.val, text, value->val.string.len) == 0;
-}
-
-/* has tells whether a step has a key, and gives its value. */
-static bool
-has(const JsonbValue *object, const char *key, JsonbValue *value)
-{
-	return f6_jsonb_get(object, key, (int) strlen(key), value);
-}
-
 /* read_operation returns the operation of a step. */
 static const step_operation *
 read_operation(const JsonbValue *object, int number)
 {
 	JsonbValue name;
 
-	if (!has(object, "op", &name))
+	if (!f6_jsonb_member(object, "op", &name))
 		refuse_step(number, "It has no \"op\", which is one of " OPERATIONS ".");
 	for (int i = 0; i < (int) lengthof(operations); i++)
 	{
-		if (is_text(&name, operations[i].name))
+		if (f6_jsonb_is_text(&name, operations[i].name))
 			return &operations[i];
 	}
 	refuse_step(number, "Its \"op\" is none of " OPERATIONS ".");
@@ -333,9 +318,10 @@ check_keys(const JsonbValue *object, const step_operation *operation, int number
 	f6_jsonb_object_begin(&walk, object);
 	while (f6_jsonb_object_next(&walk, &key, &value))
 	{
-		if (is_text(&key, "op") || is_text(&key, "path") || is_text(&key, "optional") ||
-			(operation->has_value && is_text(&key, "value")) ||
-			(operation->has_name && is_text(&key, "to")))
+		if (f6_jsonb_is_text(&key, "op") || f6_jsonb_is_text(&key, "path") ||
+			f6_jsonb_is_text(&key, "optional") ||
+			(operation->has_value && f6_jsonb_is_text(&key, "value")) ||
+			(operation->has_name && f6_jsonb_is_text(&key, "to")))
 			continue;
 		refuse_step(number, psprintf("\"%s\" has no key \"%.*s\".", operation->name,
 									 key.val.string.len, key.val.string.val));
@@ -348,7 +334,7 @@ read_string(const JsonbValue *object, const char *key, int number)
 {
 	JsonbValue value;
 
-	if (!has(object, key, &value))
+	if (!f6_jsonb_member(object, key, &value))
 		refuse_step(number, psprintf("It has no \"%s\".", key));
 	if (value.type != jbvString)
 		refuse_step(number, psprintf("Its \"%s\" is not a string.", key));
@@ -382,7 +368,7 @@ read_optional(const JsonbValue *object, int number)
 {
 	JsonbValue value;
 
-	if (!has(object, "optional", &value))
+	if (!f6_jsonb_member(object, "optional", &value))
 		return false;
 	if (value.type != jbvBool)
 		refuse_step(number, "Its \"optional\" is not a boolean.");
@@ -406,7 +392,7 @@ compile_step(const JsonbValue *object, int number, upcast_step *step)
 	step->path = read_pointer(object, "path", number);
 	if (operation->needs_place && step->path.count == 0)
 		refuse_step(number, "Its \"path\" is the whole document.");
-	if (operation->has_value && !has(object, "value", &step->value))
+	if (operation->has_value && !f6_jsonb_member(object, "value", &step->value))
 		refuse_step(number, "It has no \"value\".");
 	if (operation->has_name)
 	{

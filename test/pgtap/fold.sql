@@ -64,6 +64,10 @@ select is(ruled('[{"op": "increment", "path": "/n"}, {"op": "increment", "path":
 select is(ruled('[{"op": "count", "path": "/n"}]', '1', '2', '3'), '{"n": 3}', 'count');
 select is(ruled('[{"op": "min", "path": "/min", "from": "$.data"}, {"op": "max", "path": "/max", "from": "$.data"}]', '2', '1', '3'), '{"min": 1, "max": 3}', 'min and max');
 select is(ruled('[{"op": "max", "path": "/max", "from": "$.data"}]', '"2024-01-02"', '"2024-01-10"', '"2024-01-03"'), '{"max": "2024-01-10"}', 'of strings');
+select is(ruled('[{"op": "max", "path": "/max", "from": "$.data"}, {"op": "min", "path": "/min", "from": "$.data"}]', '"aa"', '"b"', '"a"', '"ab"'), '{"max": "b", "min": "a"}', 'by bytes, whatever their length');
+select is(ruled('[{"op": "max", "path": "/max", "from": "$.data"}, {"op": "min", "path": "/min", "from": "$.data"}]', '1.0', '1', '1.00')::text, '{"max": 1.0, "min": 1.0}', 'of equal values the first stays');
+select is(ruled('[{"op": "max", "path": "/max", "from": "$.data"}, {"op": "min", "path": "/min", "from": "$.data"}]', 'false', 'true', 'false'), '{"max": true, "min": false}', 'of booleans');
+select matches(raised('{"Order": [{"op": "max", "path": "/max", "from": "$.data"}]}', '1', '"1"'), '^23514 .*cannot be compared', 'of values of one type');
 select is(ruled('[{"op": "set", "path": "/a", "value": 1}, {"op": "set", "path": "/b", "value": 1}, {"op": "remove", "path": "/a"}, {"op": "remove", "path": "/none/at/all"}]', '1'), '{"b": 1}', 'remove');
 select is(ruled('[{"op": "append", "path": "/a", "from": "$.data.add"}, {"op": "remove_element", "path": "/a", "key": "/id", "from": "$.data.drop"}]',
     '{"add": {"id": 1}}', '{"add": {"id": 2}}', '{"add": {"id": 1, "x": 1}}', '{"drop": 1}'), '{"a": [{"id": 2}]}', 'remove the elements where a field matches');
@@ -86,6 +90,13 @@ select is(ruled('[{"op": "set", "path": "/x", "from": "$.data.n * 2 + 1"}]', '{"
 select matches(raised('{"Order": [{"op": "set", "path": "/x", "from": "$.data.n + 1"}]}', '{}'), '^22038', 'of what is not there');
 select is(ruled('[{"op": "set", "path": "/x", "value": 1, "when": "$.data.a > 1 && $.event.event_type starts with \"Or\""}]', '{"a": 2}'), '{"x": 1}', 'a condition');
 select is(ruled('[{"op": "set", "path": "/x", "value": 1, "when": "$.data.a ? (@ > 5)"}]', '{"a": 2}'), null, 'a path that is to find something');
+select is(ruled('[{"op": "set", "path": "/x", "from": "$.data.items[*].state"}, {"op": "set", "path": "/y", "from": "$.data.*.event"}]', '{"items": [{"state": 1}], "z": {"event": 2}}'), '{"x": 1, "y": 2}', 'members with the names of documents');
+select is(ruled(format('[{"op": "set", "path": "/x", "value": 1, "when": "$.data.%s"}]', a)::jsonb, '{"yes": true, "no": false, "nil": null, "text": "false"}'), case when a in ('yes', 'text') then '{"x": 1}'::jsonb end, 'a condition that is ' || a)
+    from unnest('{yes, no, nil, text, none}'::text[]) as a;
+select matches(raised('{"Order": [{"op": "set", "path": "/x", "from": "strict $.data.none"}]}', '{}'), '^2203A', 'a strict path');
+select is(ruled('[{"op": "set", "path": "/a/-", "from": "$.data"}]', '1', '2'), '{"a": [1, 2]}', 'the end of an array that is not there');
+select is(ruled('[{"op": "append", "path": "/a", "from": "$.data.add"}, {"op": "update_element", "path": "/a", "key": "/id", "match_from": "$.data.ids[*]", "value": {"x": 1}}]',
+    '{"add": {"id": 1}}', '{"add": {"id": 2}}', '{"add": {"id": 3}}', '{"ids": [1, 3]}'), '{"a": [{"x": 1, "id": 1}, {"id": 2}, {"x": 1, "id": 3}]}', 'several matches');
 select is(ruled('[{"op": "count", "path": "/n", "when": "!exists($.state.n) || $.state.n < 2"}]', '1', '1', '1'), '{"n": 2}', 'a condition on the state');
 
 -- What is refused.
@@ -96,7 +107,9 @@ select matches(refused('{"op": "set", "path": "a", "value": 1}'), 'Its "path" is
 select matches(refused('{"op": "set", "value": 1}'), 'It has no "path"', 'no pointer');
 select matches(refused('{"op": "set", "path": "/a"}'), 'It has neither "value" nor "from"', 'no value');
 select matches(refused('{"op": "set", "path": "/a", "value": 1, "from": "$.data"}'), 'It has both "value" and "from"', 'two values');
-select matches(refused('{"op": "set", "path": "/a", "from": "$.date"}'), 'does not begin with \$\.data, \$\.event or \$\.state', 'a path that leads nowhere');
+select matches(refused('{"op": "set", "path": "/a", "from": "$.date"}'), 'Each \$ in it must lead into \$\.data', 'a path that leads nowhere');
+select matches(refused(jsonb_build_object('op', 'set', 'path', '/a', 'from', f)), 'Each \$ in it must lead into', 'so does ' || f)
+    from unnest(array['$', '$x', '$.*', '$.date + 1', '$.data ? (@.a == $.dat)', '$.data[$.n]', '!($.a == 1)', '$.data.a like_regex "a" || exists($[*])']) as f;
 select matches(refused('{"op": "set", "path": "/a", "from": "$.data["}'), '^42601', 'a bad path');
 select matches(refused('{"op": "set", "path": "/a", "value": 1, "valeu": 1}'), '"set" has no key "valeu"', 'another key');
 select matches(refused('{"op": "insert", "path": "/a/b", "value": 1}'), 'does not end in the index of an element', 'no place for an element');
@@ -105,11 +118,11 @@ select matches(raised('{"Order": "grow"}'), '^22023 the fold for "Order" is not 
 select matches(raised('1'), '^22023 a fold must be "merge", or a JSON object', 'none at all');
 
 -- What fails when an event comes.
-select is(raised('{"Order": [{"op": "increment", "path": "/a", "from": "$.data"}]}', '"x"'), '23514 rule 1 (increment) of the fold for "Order" failed: What is to be added is no number at "/a".', 'no number');
-select is(raised('{"Order": [{"op": "set", "path": "/a", "value": "x"}, {"op": "increment", "path": "/a"}]}', '1'), '23514 rule 2 (increment) of the fold for "Order" failed: There is no number at "/a".', 'nothing to add to');
+select is(raised('{"Order": [{"op": "increment", "path": "/a", "from": "$.data"}]}', '"x"'), '23514 rule 1 (increment) of the fold for "Order" failed: At "/a": what is to be added is no number.', 'no number');
+select is(raised('{"Order": [{"op": "set", "path": "/a", "value": "x"}, {"op": "increment", "path": "/a"}]}', '1'), '23514 rule 2 (increment) of the fold for "Order" failed: At "/a": there is no number.', 'nothing to add to');
 select matches(raised('{"Order": [{"op": "set", "path": "/a", "value": "x"}, {"op": "set", "path": "/a/b", "value": 1}]}', '1'), '^23514 rule 2 \(set\)', 'no object');
-select matches(raised('{"Order": [{"op": "set", "path": "/a", "value": {}}, {"op": "append", "path": "/a", "value": 1}]}', '1'), '^23514 rule 2 \(append\) .*There is no array', 'no array');
-select matches(raised('{"Order": [{"op": "insert", "path": "/a/1", "value": 1}]}', '1'), '^23514 .*The array ends before', 'beyond the end');
+select matches(raised('{"Order": [{"op": "set", "path": "/a", "value": {}}, {"op": "append", "path": "/a", "value": 1}]}', '1'), '^23514 rule 2 \(append\) .*there is no array', 'no array');
+select matches(raised('{"Order": [{"op": "insert", "path": "/a/1", "value": 1}]}', '1'), '^23514 .*the array ends before', 'beyond the end');
 select matches(raised('{"Order": [{"op": "upsert_element", "path": "/a", "key": "/id", "from": "$.data"}]}', '{}'), '^23514 .*has no key', 'no key');
 
 -- Functions.
@@ -127,13 +140,47 @@ select matches(raised('{"Order": {"function": "folding.none(jsonb, f6.event)"}}'
 select matches(raised('{"Order": {"function": "pg_catalog.jsonb_typeof(jsonb)"}}'), '^42P17 .*It must take a jsonb and an f6.event', 'one of another shape');
 select matches(raised('{"Order": {"func": "x"}}'), '^22023 .*found another object', 'no function');
 
+create function strict(state jsonb, event f6.event) returns jsonb language sql immutable strict as $$ select state || '{"strict": true}' $$;
+select is((select f6_fold(event(t, '{}'), '{"Order": {"function": "folding.strict(jsonb, f6.event)"}, "Visit": [{"op": "count", "path": "/n"}]}' order by place)
+        from (values (1, 'Order'), (2, 'Visit'), (3, 'Order')) as v (place, t)), '{"n": 1, "strict": true}', 'a strict function is not called without a state');
+create role f6_test_folder;
+grant usage on schema folding to f6_test_folder;
+revoke execute on function total from public;
+set local role f6_test_folder;
+select throws_ok($$ select f6_fold(null::f6.event, '{"Order": {"function": "folding.total(jsonb, f6.event)"}}') $$, '42501', null, 'a function that the caller may not execute');
+reset role;
+
+-- What is ignored is not even read in another version.
+create function fails(data jsonb) returns jsonb language plpgsql immutable as $$ begin raise 'read'; end $$;
+select f6_register_event_type('Old', v, 'true') from unnest('{1, 2}'::text[]) as v;
+select f6_register_upcaster('Old', '1', '2', 'folding.fails(jsonb)');
+select throws_like($$ select f6_fold(event('Old', '1')) $$, '%read%', 'an upcaster that fails');
+select is((select f6_fold(event('Old', '1'), '{"Order": "merge", "Old": "ignore"}')), null, 'is not called for what is ignored');
+select is((select f6_fold(jsonb_populate_record(event('Old', '1'), '{"event_kind": "validation"}'))), null, 'nor for what is no claim');
+
 -- As an aggregate.
+select is((select count(*) from (select f6_fold(event('Order', to_jsonb(n)), '{"*": [{"op": "count", "path": "/n"}]}') as state from generate_series(1, 3000) as n group by n % 1000) as g
+        where state = '{"n": 3}'), 1000::bigint, 'a thousand groups at once');
+select results_eq($$ select f6_fold(event('Order', to_jsonb(n)), '{"*": [{"op": "increment", "path": "/sum", "from": "$.data"}]}') over (order by n rows between 1 preceding and current row)
+                         from generate_series(1, 3) as n $$,
+    $$ values ('{"sum": 1}'::jsonb), ('{"sum": 3}'), ('{"sum": 5}') $$, 'a frame that moves');
+select is((select f6_fold(event('Type ' || n, '1'), fold) from (select jsonb_object_agg('Type ' || n, '[{"op": "count", "path": "/n"}]'::jsonb) as fold from generate_series(1, 200) as n) as f, generate_series(1, 200) as n),
+    '{"n": 200}', 'many types') where (select count(f6_register_event_type('Type ' || n, '1', 'true')) from generate_series(1, 200) as n) = 200;
 select results_eq($$ select g, f6_fold(event('Order', to_jsonb(n)), '{"*": [{"op": "append", "path": "/n", "from": "$.data"}]}' order by n) filter (where n <> 3)
                          from (values (1, 1), (2, 2), (1, 3), (1, 4)) as v (g, n) group by g order by g $$,
     $$ values (1, '{"n": [1, 4]}'::jsonb), (2, '{"n": [2]}') $$, 'grouped, ordered, filtered');
 select results_eq($$ select f6_fold(event('Order', to_jsonb(n)), '{"*": [{"op": "increment", "path": "/sum", "from": "$.data"}]}') over (order by n) from generate_series(1, 3) as n $$,
     $$ values ('{"sum": 1}'::jsonb), ('{"sum": 3}'), ('{"sum": 6}') $$, 'a running state');
+select throws_ok($$ select f6_fold(event('Order', '1'), case n when 2 then '"merge"'::jsonb end) from generate_series(1, 2) as n $$, '22023', null, 'nor none and then one');
 select throws_ok($$ select f6_fold(event('Order', '1'), case n when 1 then '"merge"'::jsonb else '{}' end) from generate_series(1, 2) as n $$, '22023', null, 'one fold for a group');
+
+-- An array with thousands of elements, each looked for in it.
+create function elements(state jsonb, event f6.event) returns jsonb language sql stable as $$
+    select jsonb_build_object('bytes', (select sum(total_bytes) from pg_backend_memory_contexts where name like 'f6 fold%'), 'count', jsonb_array_length(state -> 'set'))
+$$;
+select is((select f6_fold(event(t, d), '{"Order": [{"op": "upsert_element", "path": "/set", "key": "/id", "from": "$.data[*]"}], "Visit": {"function": "folding.elements(jsonb, f6.event)"}}' order by place)
+        from (select 1 as place, 'Order' as t, jsonb_agg(jsonb_build_object('id', n % 1000, 'n', n)) as d from generate_series(1, 3000) as n
+              union all select 2, 'Visit', '1') as v) ->> 'count', '1000', 'an element for each');
 
 -- Memory follows the state, not the number of events, nor that of their types.
 create function measured(state jsonb, event f6.event) returns jsonb language sql stable as $$
