@@ -127,9 +127,9 @@ pending_value(const SPITupleTable *rows, uint64 row, enum pending_column column)
 
 /*
  * read_pending reads what says something about the events of the queries' rows, and about what the corrections among them
- * correct.
+ * correct; it tells whether there are any.
  */
-static void
+static bool
 read_pending(f6_graph *graph, const SPITupleTable *rows, f6_graph_list *events)
 {
 	Oid correction = f6_event_kind_oid(F6_CORRECTION);
@@ -146,6 +146,7 @@ read_pending(f6_graph *graph, const SPITupleTable *rows, f6_graph_list *events)
 	f6_graph_read(graph, &corrections);
 	f6_graph_read_decisions(graph, events);
 	f6_graph_read_references(graph, &corrections);
+	return corrections.count > 0;
 }
 
 /* waits tells whether an event waits for a validation, as far as what is claimed decides. */
@@ -161,10 +162,10 @@ put_undecided(ReturnSetInfo *result, const SPITupleTable *rows)
 {
 	f6_graph *graph = f6_graph_begin(DT_NOEND);
 	f6_graph_list events = { 0 };
+	bool has_corrections = read_pending(graph, rows, &events);
 	bool *is_waiting = palloc(sizeof(bool) * Max(rows->numvals, 1));
 	bool *was_validated = palloc(sizeof(bool) * Max(rows->numvals, 1));
 
-	read_pending(graph, rows, &events);
 	f6_graph_decide(graph, false);
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
@@ -173,7 +174,8 @@ put_undecided(ReturnSetInfo *result, const SPITupleTable *rows)
 		is_waiting[i] = waits(event);
 		was_validated[i] = event->was_validated;
 	}
-	f6_graph_decide(graph, true);
+	if (has_corrections)
+		f6_graph_decide(graph, true);
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
 		const f6_graph_event *event = f6_graph_at(graph, events.numbers[i]);

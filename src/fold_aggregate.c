@@ -12,6 +12,7 @@
 
 #include "f6.h"
 #include "errors.h"
+#include "event_row.h"
 #include "fold.h"
 #include "jsonb_walk.h"
 #include "relation.h"
@@ -29,6 +30,7 @@ typedef struct fold_site
 	MemoryContext program_context;
 	bool has_program;
 	Jsonb *document; /* of the program, NULL for none */
+	uint64 hash;	 /* of the document, 0 for none */
 	f6_fold_program *program;
 } fold_site;
 
@@ -36,7 +38,7 @@ typedef struct fold_site
 typedef struct fold_group
 {
 	f6_fold *fold;
-	uint64 document; /* a hash of the program's, 0 for none */
+	uint64 hash; /* of the document that it is folded by, 0 for none */
 } fold_group;
 
 /* site_of returns what the groups of an aggregate share. */
@@ -65,6 +67,15 @@ is_same_document(const Jsonb *one, const Jsonb *other)
 	return VARSIZE(one) == VARSIZE(other) && memcmp(one, other, VARSIZE(one)) == 0;
 }
 
+/* document_hash returns a hash of a fold, 0 for none. */
+static uint64
+document_hash(const Jsonb *document)
+{
+	return document == NULL
+			   ? 0
+			   : hash_bytes_extended((const unsigned char *) document, (int) VARSIZE(document), 1);
+}
+
 /* ready_program compiles a fold, unless it is the one that was compiled before. */
 static void
 ready_program(fold_site *site, const Jsonb *document)
@@ -78,28 +89,20 @@ ready_program(fold_site *site, const Jsonb *document)
 	caller = MemoryContextSwitchTo(site->program_context);
 	site->document =
 		document == NULL ? NULL : memcpy(palloc(VARSIZE(document)), document, VARSIZE(document));
+	site->hash = document_hash(document);
 	site->program = f6_fold_program_compile(site->document);
 	site->has_program = true;
 	MemoryContextSwitchTo(caller);
 }
 
-/* document_hash returns a hash of a fold, 0 for none. */
-static uint64
-document_hash(const Jsonb *document)
-{
-	return document == NULL
-			   ? 0
-			   : hash_bytes_extended((const unsigned char *) document, (int) VARSIZE(document), 1);
-}
-
 /* begin_group begins the fold of a group. */
 static fold_group *
-begin_group(MemoryContext context, uint64 document)
+begin_group(MemoryContext context, uint64 hash)
 {
 	fold_group *group = MemoryContextAlloc(context, sizeof(fold_group));
 
 	group->fold = f6_fold_begin(context);
-	group->document = document;
+	group->hash = hash;
 	return group;
 }
 
@@ -111,10 +114,11 @@ describe(void *id)
 		errcontext("fold of event %s", f6_uuid_text(id));
 }
 
-/* check_row refuses a row that lacks what every event has. */
+/* check_row refuses a row that lacks what every event has, and a table whose columns somebody has changed. */
 static void
 check_row(HeapTuple row, TupleDesc descriptor)
 {
+	f6_event_check_columns(descriptor);
 	if (heap_attisnull(row, F6_EVENT_EVENT_TYPE, descriptor) ||
 		heap_attisnull(row, F6_EVENT_EVENT_VERSION, descriptor) ||
 		heap_attisnull(row, F6_EVENT_EVENT_KIND, descriptor) ||
@@ -192,7 +196,6 @@ f6_fold_step(PG_FUNCTION_ARGS)
 {
 	Jsonb *document = PG_NARGS() < 3 || PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
 	fold_site *site = site_of(fcinfo->flinfo);
-	uint64 hash = document_hash(document);
 	MemoryContext context;
 	MemoryContext caller;
 	fold_group *group;
@@ -200,10 +203,12 @@ f6_fold_step(PG_FUNCTION_ARGS)
 	if (!AggCheckCallContext(fcinfo, &context))
 		elog(ERROR, "f6.fold_step was called outside an aggregate");
 	ready_program(site, document);
-	group = PG_ARGISNULL(0) ? begin_group(context, hash) : (fold_group *) PG_GETARG_POINTER(0);
-	if (group->document != hash)
+	group =
+		PG_ARGISNULL(0) ? begin_group(context, site->hash) : (fold_group *) PG_GETARG_POINTER(0);
+	if (group->hash != site->hash)
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
-						errmsg("the fold must be the same for all events of a group")));
+						errmsg("the fold must be the same for all events of a group"),
+						errhint("Give a constant, or group by what it depends on.")));
 	if (!PG_ARGISNULL(1))
 	{
 		caller = MemoryContextSwitchTo(site->row);

@@ -85,7 +85,9 @@ static void __attribute__((noreturn)) fail_rule(const rule_run *run, const char 
 	ereport(ERROR, (errcode(F6_ERR_INVALID_EVENT),
 					errmsg("rule %d (%s) of the fold for \"%s\" failed", run->rule->number,
 						   run->rule->operation->name, run->rule->type),
-					errdetail("At \"%s\": %s.", run->rule->path.text, what)));
+					errdetail("At \"%s\": %s.", run->rule->path.text, what),
+					errhint("A rule can be left out by a condition, \"when\", for events and "
+							"states that it is not for.")));
 }
 
 /* is_end tells whether a token is "-", the place after the last element of an array. */
@@ -95,7 +97,7 @@ is_end(const f6_pointer_token *token)
 	return token->length == 1 && token->name[0] == '-';
 }
 
-/* child_made returns a member or element of a node, made null where there is none; a node that is nothing becomes an object. */
+/* child_made returns a member or element of a node, made null where there is none; a node that is nothing becomes what can hold it. */
 static f6_tree_node *
 child_made(const rule_run *run, f6_tree_node *node, const f6_pointer_token *token)
 {
@@ -115,17 +117,23 @@ child_made(const rule_run *run, f6_tree_node *node, const f6_pointer_token *toke
 	return child;
 }
 
+/* node_made returns the node at the first tokens of the rule's path, with all that leads there; null where there was none. */
+static f6_tree_node *
+node_made(rule_run *run, int tokens)
+{
+	f6_tree_node *node = run->root;
+
+	run->exists = true;
+	for (int i = 0; i < tokens; i++)
+		node = child_made(run, node, &run->rule->path.tokens[i]);
+	return node;
+}
+
 /* place_made returns the node at the rule's path, with all that leads there; null where there was none. */
 static f6_tree_node *
 place_made(rule_run *run)
 {
-	const f6_pointer *path = &run->rule->path;
-	f6_tree_node *node = run->root;
-
-	run->exists = true;
-	for (int i = 0; i < path->count; i++)
-		node = child_made(run, node, &path->tokens[i]);
-	return node;
+	return node_made(run, run->rule->path.count);
 }
 
 /* place_found returns the node at the rule's path, NULL if there is none. */
@@ -137,17 +145,22 @@ place_found(const rule_run *run)
 	return f6_pointer_find(&run->rule->path, run->rule->path.count, run->context, run->root);
 }
 
+/* as_array returns a node that is an array, or becomes one because it is nothing. */
+static f6_tree_node *
+as_array(const rule_run *run, f6_tree_node *node)
+{
+	if (f6_tree_is_null(node))
+		f6_tree_make_array(run->context, node);
+	if (!f6_tree_is_array(node))
+		fail_rule(run, "there is no array");
+	return node;
+}
+
 /* array_made returns the array at the rule's path, made where there was nothing. */
 static f6_tree_node *
 array_made(rule_run *run)
 {
-	f6_tree_node *place = place_made(run);
-
-	if (f6_tree_is_null(place))
-		f6_tree_make_array(run->context, place);
-	if (!f6_tree_is_array(place))
-		fail_rule(run, "there is no array");
-	return place;
+	return as_array(run, place_made(run));
 }
 
 /* array_found returns the array at the rule's path, NULL where there is nothing. */
@@ -256,17 +269,10 @@ run_insert(rule_run *run, const JsonbValue *value)
 {
 	const f6_pointer *path = &run->rule->path;
 	const f6_pointer_token *token = f6_pointer_last(path);
-	f6_tree_node *array = run->root;
-	int index;
+	f6_tree_node *array = as_array(run, node_made(run, path->count - 1));
+	int index =
+		is_end(token) ? f6_tree_count(array) : f6_jsonb_token_index(token->name, token->length);
 
-	run->exists = true;
-	for (int i = 0; i < path->count - 1; i++)
-		array = child_made(run, array, &path->tokens[i]);
-	if (f6_tree_is_null(array))
-		f6_tree_make_array(run->context, array);
-	if (!f6_tree_is_array(array))
-		fail_rule(run, "there is no array that could hold the value");
-	index = is_end(token) ? f6_tree_count(array) : f6_jsonb_token_index(token->name, token->length);
 	if (index > f6_tree_count(array))
 		fail_rule(run, "the array ends before that element");
 	f6_tree_set(run->context, f6_tree_add_element(run->context, array, index), value);
@@ -513,17 +519,38 @@ read_pointer(const fold_rule *rule, const JsonbValue *object, const char *key, f
 		refuse_rule(rule, psprintf("Its \"%s\" is not a JSON Pointer: \"%s\".", key, text));
 }
 
+/* Where a path stands, for the errors of the server that it raises. */
+typedef struct path_place
+{
+	const fold_rule *rule;
+	const char *key;
+} path_place;
+
+/* describe_path says of an error in which path of a fold it is. */
+static void
+describe_path(void *arg)
+{
+	const path_place *place = arg;
+
+	errcontext("\"%s\" of rule %d of the fold for \"%s\"", place->key, place->rule->number,
+			   place->rule->type);
+}
+
 /* read_path returns a key that is an SQL/JSON path, NULL where the rule has no such key. */
 static f6_fold_path *
 read_path(const fold_rule *rule, const JsonbValue *object, const char *key)
 {
 	const char *text = read_string(rule, object, key);
+	path_place place = { rule, key };
+	ErrorContextCallback context = { error_context_stack, describe_path, &place };
 	const char *reason;
 	f6_fold_path *path;
 
 	if (text == NULL)
 		return NULL;
+	error_context_stack = &context;
 	path = f6_fold_path_compile(text, &reason);
+	error_context_stack = context.previous;
 	if (path == NULL)
 		refuse_rule(rule, psprintf("Its \"%s\" is \"%s\". %s", key, text, reason));
 	return path;

@@ -101,9 +101,7 @@ why_unfit(Form_pg_proc function, const f6_function_role *role)
 	if (function->prokind != PROKIND_FUNCTION)
 		return "It is not an ordinary function.";
 	if (!has_shape(function, role))
-		return role->argument_count == 1
-				   ? "It must take one jsonb and return one jsonb."
-				   : "It must take a jsonb and an f6.event and return one jsonb.";
+		return role->demand;
 	if (function->provolatile == PROVOLATILE_VOLATILE)
 		return "It is volatile, which is what a function is unless it says otherwise.";
 	if (isAnyTempNamespace(function->pronamespace))
