@@ -6,7 +6,7 @@ MODULE_big = f6
 
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
-	guc relation registry index_plan table_writer jsonb_walk json_tree json_pointer json_patch uuid uuid_array iso_time uri \
+	guc acting relation registry index_plan table_writer jsonb_walk json_tree json_pointer json_patch uuid uuid_array iso_time uri \
 	format format_time format_text format_uri format_address format_mail format_host format_idna \
 	metaschema schema_document schema_dialect schema_resource schema_regex schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \
@@ -14,7 +14,8 @@ SOURCES = \
 	registered_function upcast_steps upcast_chain event_type event_type_trigger zone guard sequence marker horizon lock \
 	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
-	fold_path fold_rules fold_program fold fold_aggregate object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find read events_between event_graph consequence decision \
+	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find read events_between event_graph consequence decision \
+	event_thread projection_table projection_source projection_fold projection_run projection_inline projection_admin \
 	init
 
 # The schemas of JSON Schema itself, by the paths of their URIs; the text is in src/metaschema/.
@@ -27,7 +28,7 @@ METASCHEMAS = \
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
-	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision access
+	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision projection access
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the

@@ -19,13 +19,16 @@ grant insert (event_type, from_version, to_version, function, steps, validate) o
 grant usage on sequence f6.upcaster_ordinal_seq to f6_admin;
 grant insert, delete on f6.field to f6_admin;
 grant select on f6.kept_field to f6_admin;
+grant select on f6.projection, f6.projection_progress to f6_reader, f6_writer, f6_importer, f6_admin;
+grant insert, update, delete on f6.projection to f6_admin;
+grant usage on sequence f6.projection_projection_id_seq to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 
 -- A trigger needs no privilege to run its function; only making another trigger of it would.
 revoke execute on function f6.forbid_change(), f6.registry_changed(), f6.zone_before_change(),
     f6.schema_before_insert(), f6.event_type_before_insert(), f6.event_type_deprecation_before_insert(), f6.upcaster_before_insert(),
-    f6.event_before_insert(), f6.event_after_insert() from public;
+    f6.event_before_insert(), f6.event_after_insert(), f6.projection_before_change(), f6.projection_after_delete() from public;
 
 -- CREATE EXTENSION makes the default zone anew, so a dump leaves it out.
 select pg_catalog.pg_extension_config_dump('f6.zone', 'where zone_id operator(pg_catalog.<>) 1');
@@ -37,6 +40,10 @@ select pg_catalog.pg_extension_config_dump('f6.event_type_deprecation', '');
 select pg_catalog.pg_extension_config_dump('f6.upcaster', '');
 select pg_catalog.pg_extension_config_dump('f6.upcaster_ordinal_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.field', '');
+select pg_catalog.pg_extension_config_dump('f6.projection', '');
+select pg_catalog.pg_extension_config_dump('f6.projection_projection_id_seq', '');
+select pg_catalog.pg_extension_config_dump('f6.projection_progress', '');
+select pg_catalog.pg_extension_config_dump('f6.projection_end', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');
 select pg_catalog.pg_extension_config_dump('f6.event_position_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event_object', '');

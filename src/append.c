@@ -421,6 +421,23 @@ hint_at_repeating(void *arg)
 		errhint("If the event was appended at the same time, append it again, under the same id.");
 }
 
+/* tell_follower tells who follows the log of the new events. */
+static void
+tell_follower(append *append)
+{
+	const f6_event_follower *follower = f6_events_follower();
+	void *state = follower->begin(append->event);
+
+	if (state == NULL)
+		return;
+	for (int i = 0; i < append->count; i++)
+	{
+		if (append->states[i] == F6_EVENT_NEW)
+			follower->take(state, &append->rows[i]);
+	}
+	follower->end(state);
+}
+
 /* write_events appends the events directly. */
 static void
 write_events(append *append, f6_event_writer *writer)
@@ -452,6 +469,7 @@ write_events(append *append, f6_event_writer *writer)
 	}
 	f6_event_writer_end(writer);
 	error_context_stack = hint.previous;
+	tell_follower(append);
 }
 
 /* insert_events appends the events by a statement; what it says of them is in their order. */

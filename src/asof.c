@@ -59,7 +59,7 @@ f6_state_asof(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	read_question(fcinfo, 4, &question);
 	question.object_id = *PG_GETARG_UUID_P(0);
-	f6_argument_projection(fcinfo, 3);
+	f6_argument_fold(fcinfo, 3, &question);
 	question.with_data = true;
 	state = state_of(&question);
 	if (state == NULL)
@@ -95,7 +95,7 @@ f6_states_asof(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 	read_question(fcinfo, 4, &question);
-	f6_argument_projection(fcinfo, 3);
+	f6_argument_fold(fcinfo, 3, &question);
 	question.with_data = true;
 	f6_uuids_read(PG_GETARG_DATUM(0), "object_ids", &objects);
 	scratch = AllocSetContextCreate(caller, "f6 states", ALLOCSET_DEFAULT_SIZES);

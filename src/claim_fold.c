@@ -184,7 +184,7 @@ fold_claim(f6_claim_fold *fold, const f6_claim *claim)
 {
 	MemoryContext caller = MemoryContextSwitchTo(fold->scratch);
 
-	f6_state_merge(fold->fold, fold->types, claim);
+	f6_state_fold(fold->fold, fold->types, claim);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(fold->scratch);
 	fold->folded++;

@@ -16,7 +16,8 @@ typedef struct kept_type
 {
 	f6_event_type type; /* must come first: claims point to it; it has no program */
 	bool is_readied;
-	f6_upcast *upcast; /* once readied: to the version to read, NULL when it is this one */
+	f6_upcast *upcast;		  /* once readied: to the version to read, NULL when it is this one */
+	f6_fold_handler *handler; /* what is done with claims of the type; NULL: their data is merged */
 } kept_type;
 
 /* A type that was met, by name and version. */
@@ -61,20 +62,22 @@ same_bytes(const char *a, int a_length, const char *b, int b_length)
 struct f6_claim_types
 {
 	MemoryContext context;
-	Jsonb *versions;		/* types to read in another version than by default; NULL: none */
-	const known_type *last; /* the type that was met last */
+	Jsonb *versions;		  /* types to read in another version than by default; NULL: none */
+	f6_fold_program *program; /* what is done with claims; NULL: their data is merged */
+	const known_type *last;	  /* the type that was met last */
 	known_types_hash *known;
 	bool has_function; /* does any need an upcaster's function? */
 };
 
 /* f6_claim_types_begin begins with no types, in the current memory context. */
 f6_claim_types *
-f6_claim_types_begin(Jsonb *versions)
+f6_claim_types_begin(Jsonb *versions, f6_fold_program *program)
 {
 	f6_claim_types *types = palloc0(sizeof(f6_claim_types));
 
 	types->context = CurrentMemoryContext;
 	types->versions = versions;
+	types->program = program;
 	types->known = known_types_create(CurrentMemoryContext, 16, NULL);
 	return types;
 }
@@ -91,6 +94,9 @@ keep_type(f6_claim_types *types, const f6_event_type *type)
 	kept->type.event_version = pstrdup(type->event_version);
 	kept->type.valid_from = type->valid_from == NULL ? NULL : pstrdup(type->valid_from);
 	kept->type.program = NULL;
+	kept->handler = types->program == NULL
+						? NULL
+						: f6_fold_program_handler(types->program, kept->type.event_type);
 	MemoryContextSwitchTo(caller);
 	return &kept->type;
 }
@@ -126,6 +132,13 @@ f6_same_type(f6_type_key a, f6_type_key b)
 {
 	return same_bytes(a.version, a.version_length, b.version, b.version_length) &&
 		   same_bytes(a.name, a.name_length, b.name, b.name_length);
+}
+
+/* f6_claim_handler returns what is done with claims of a type; NULL: their data is merged. */
+f6_fold_handler *
+f6_claim_handler(const f6_event_type *type)
+{
+	return ((const kept_type *) type)->handler;
 }
 
 /* version_to_read returns the version in which a type is read. */

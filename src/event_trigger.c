@@ -15,6 +15,8 @@
 #include "errors.h"
 #include "event.h"
 #include "event_link.h"
+#include "event_row.h"
+#include "event_write.h"
 #include "horizon.h"
 #include "relation.h"
 
@@ -108,6 +110,15 @@ f6_event_before_insert(PG_FUNCTION_ARGS)
 								  : NULL);
 }
 
+/* read_from_start readies the reading of a statement's events, as a reader of its own. */
+static void
+read_from_start(Tuplestorestate *appended)
+{
+	tuplestore_select_read_pointer(appended,
+								   tuplestore_alloc_read_pointer(appended, EXEC_FLAG_REWIND));
+	tuplestore_rescan(appended);
+}
+
 /* link_appended links the events of a finished statement. */
 static void
 link_appended(TriggerData *trigger)
@@ -118,10 +129,8 @@ link_appended(TriggerData *trigger)
 	MemoryContext per_event =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 links of an event", ALLOCSET_DEFAULT_SIZES);
 	f6_link_writer *writer = f6_links_begin();
-	int reader = tuplestore_alloc_read_pointer(appended, EXEC_FLAG_REWIND);
 
-	tuplestore_select_read_pointer(appended, reader);
-	tuplestore_rescan(appended);
+	read_from_start(appended);
 	while (tuplestore_gettupleslot(appended, true, false, slot))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(per_event);
@@ -139,6 +148,31 @@ link_appended(TriggerData *trigger)
 	MemoryContextDelete(per_event);
 }
 
+/* tell_follower tells who follows the log of the events of a finished statement. */
+static void
+tell_follower(TriggerData *trigger)
+{
+	const f6_event_follower *follower = f6_events_follower();
+	void *state = follower->begin(trigger->tg_relation);
+	TupleTableSlot *slot;
+
+	if (state == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation), &TTSOpsMinimalTuple);
+	read_from_start(trigger->tg_newtable);
+	while (tuplestore_gettupleslot(trigger->tg_newtable, true, false, slot))
+	{
+		f6_event_row row;
+
+		slot_getallattrs(slot);
+		memcpy(row.values, slot->tts_values, sizeof(row.values));
+		memcpy(row.nulls, slot->tts_isnull, sizeof(row.nulls));
+		follower->take(state, &row);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	follower->end(state);
+}
+
 /* f6_event_after_insert is the trigger that links the events of a statement; a dump brings its own links. */
 Datum
 f6_event_after_insert(PG_FUNCTION_ARGS)
@@ -152,6 +186,9 @@ f6_event_after_insert(PG_FUNCTION_ARGS)
 		f6_refuse_protocol("f6_event_after_insert");
 
 	if (!f6_is_restoring(trigger->tg_relation))
+	{
 		link_appended(trigger);
+		tell_follower(trigger);
+	}
 	return PointerGetDatum(NULL);
 }

@@ -37,6 +37,23 @@ struct f6_event_writer
 	f6_link_writer *links;
 };
 
+/* Who is told of what is written; NULL: nobody. */
+static const f6_event_follower *followed_by;
+
+/* f6_follow_events has somebody be told of events when they are written; called once, when the library is loaded. */
+void
+f6_follow_events(const f6_event_follower *follower)
+{
+	followed_by = follower;
+}
+
+/* f6_events_follower returns who is told of events when they are written. */
+const f6_event_follower *
+f6_events_follower(void)
+{
+	return followed_by;
+}
+
 /* fires tells whether a trigger fires for an INSERT of this session. */
 static bool
 fires(const Trigger *trigger)

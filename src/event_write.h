@@ -9,6 +9,17 @@
 
 typedef struct f6_event_writer f6_event_writer;
 
+/* Who is told of events when they and their links have been written, in the transaction that writes them. */
+typedef struct f6_event_follower
+{
+	void *(*begin)(Relation event); /* returns what the others are handed; NULL: tell nothing */
+	void (*take)(void *state, const f6_event_row *row);
+	void (*end)(void *state);
+} f6_event_follower;
+
+extern void f6_follow_events(const f6_event_follower *follower);
+extern const f6_event_follower *f6_events_follower(void);
+
 extern void f6_event_check_writer(Relation event);
 extern f6_event_writer *f6_event_writer_begin(Relation event, bool with_references);
 extern void f6_event_writer_put(f6_event_writer *writer, const f6_event_row *row);

@@ -41,6 +41,10 @@ struct f6_fold_program
 	MemoryContext context;
 	int count;
 	f6_fold_handler *handlers; /* what goes before others first */
+	bool is_limited;
+	int limit_count;
+	const char *const *limits; /* types and patterns: others do nothing, if it is limited */
+	uint64 hash;
 	met_types_hash *met;
 };
 
@@ -179,15 +183,79 @@ f6_fold_program_compile(Jsonb *document)
 	program->context = CurrentMemoryContext;
 	program->met = met_types_create(program->context, 16, NULL);
 	if (document != NULL)
+	{
+		program->hash =
+			hash_bytes_extended((const unsigned char *) document, (int) VARSIZE(document), 1);
 		read_document(program, document);
+	}
 	else
 		merge_all(program);
 	return program;
 }
 
-/* is_like tells whether a name is what a pattern says. */
-static bool
-is_like(const char *pattern, const char *name)
+/* f6_fold_program_limit has a program do nothing with events of other types than some, or patterns; they must live as long. */
+void
+f6_fold_program_limit(f6_fold_program *program, const char *const *types, int count)
+{
+	program->is_limited = true;
+	program->limits = types;
+	program->limit_count = count;
+	for (int i = 0; i < count; i++)
+		program->hash =
+			hash_combine64(program->hash, hash_bytes_extended((const unsigned char *) types[i],
+															  (int) strlen(types[i]), (uint64) i));
+	met_types_reset(program->met);
+}
+
+/* f6_fold_program_needs_row tells whether a program may look at events beside their data. */
+bool
+f6_fold_program_needs_row(const f6_fold_program *program)
+{
+	for (int i = 0; i < program->count; i++)
+	{
+		if (program->handlers[i].needs_row)
+			return true;
+	}
+	return false;
+}
+
+/* f6_fold_program_may_end tells whether a program may end a state, so that there is none. */
+bool
+f6_fold_program_may_end(const f6_fold_program *program)
+{
+	for (int i = 0; i < program->count; i++)
+	{
+		const f6_fold_handler *handler = &program->handlers[i];
+
+		if (handler->way == F6_FOLD_FUNCTION ||
+			(handler->way == F6_FOLD_RULES && f6_rules_may_end(handler->rules)))
+			return true;
+	}
+	return false;
+}
+
+/* f6_fold_program_is_declared tells whether a program calls no functions, which somebody may change. */
+bool
+f6_fold_program_is_declared(const f6_fold_program *program)
+{
+	for (int i = 0; i < program->count; i++)
+	{
+		if (program->handlers[i].way == F6_FOLD_FUNCTION)
+			return false;
+	}
+	return true;
+}
+
+/* f6_fold_program_hash returns a hash of what a program says. */
+uint64
+f6_fold_program_hash(const f6_fold_program *program)
+{
+	return program->hash;
+}
+
+/* f6_is_like tells whether a name is what a pattern says: * stands for any characters. */
+bool
+f6_is_like(const char *pattern, const char *name)
 {
 	const char *star = NULL;
 	const char *again = NULL;
@@ -217,13 +285,29 @@ is_like(const char *pattern, const char *name)
 	return *pattern == '\0';
 }
 
+/* is_within tells whether a type is one that a program does anything with. */
+static bool
+is_within(const f6_fold_program *program, const char *type)
+{
+	if (!program->is_limited)
+		return true;
+	for (int i = 0; i < program->limit_count; i++)
+	{
+		if (f6_is_like(program->limits[i], type))
+			return true;
+	}
+	return false;
+}
+
 /* find_handler returns the handler of a type. */
 static f6_fold_handler *
 find_handler(f6_fold_program *program, const char *type)
 {
+	if (!is_within(program, type))
+		return &no_handler;
 	for (int i = 0; i < program->count; i++)
 	{
-		if (is_like(program->handlers[i].type, type))
+		if (f6_is_like(program->handlers[i].type, type))
 			return &program->handlers[i];
 	}
 	return &no_handler;

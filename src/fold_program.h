@@ -31,6 +31,12 @@ typedef struct f6_fold_handler
 typedef struct f6_fold_program f6_fold_program;
 
 extern f6_fold_program *f6_fold_program_compile(Jsonb *document);
+extern void f6_fold_program_limit(f6_fold_program *program, const char *const *types, int count);
+extern bool f6_fold_program_needs_row(const f6_fold_program *program);
+extern bool f6_fold_program_may_end(const f6_fold_program *program);
+extern bool f6_fold_program_is_declared(const f6_fold_program *program);
+extern uint64 f6_fold_program_hash(const f6_fold_program *program);
+extern bool f6_is_like(const char *pattern, const char *name);
 extern f6_fold_handler *f6_fold_program_handler(f6_fold_program *program, const char *type);
 
 #endif /* F6_FOLD_PROGRAM_H */

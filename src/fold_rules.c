@@ -655,6 +655,18 @@ f6_rules_need_row(const f6_rules *rules)
 	return false;
 }
 
+/* f6_rules_may_end tells whether a rule may end a state. */
+bool
+f6_rules_may_end(const f6_rules *rules)
+{
+	for (int i = 0; i < rules->count; i++)
+	{
+		if (rules->rules[i].operation->run == run_delete)
+			return true;
+	}
+	return false;
+}
+
 /* run_rule runs a rule with each of its values, or once. */
 static void
 run_rule(rule_run *run)

@@ -7,6 +7,8 @@
 #include "f6.h"
 #include "event_type.h"
 #include "guc.h"
+#include "projection.h"
+#include "projection_inline.h"
 #include "relation.h"
 #include "schema_document.h"
 #include "snapshot.h"
@@ -28,4 +30,6 @@ _PG_init(void)
 	f6_schema_document_init();
 	f6_event_type_init();
 	f6_function_init();
+	f6_projection_init();
+	f6_projection_inline_init();
 }

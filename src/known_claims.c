@@ -57,11 +57,12 @@ f6_known_claims_begin(const f6_question *question)
 	f6_known_claims *known = palloc0(sizeof(f6_known_claims));
 
 	known->question = question;
-	known->history = f6_object_history_read(&question->object_id, question->known_at);
+	known->history =
+		f6_object_history_read(&question->object_id, question->known_at, question->with_row);
 	known->standings = MemoryContextAllocExtended(CurrentMemoryContext,
 												  Max(known->history->count, 1) * sizeof(standing),
 												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	known->claims.types = f6_claim_types_begin(question->versions);
+	known->claims.types = f6_claim_types_begin(question->versions, question->program);
 	known->room = INITIAL_CLAIMS;
 	known->claims.claims = palloc(known->room * sizeof(f6_claim));
 	known->memory =

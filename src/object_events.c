@@ -51,12 +51,14 @@
 	" cross join lateral (select " columns " from f6.event as r" \
 	" where r.\"position\" operator(pg_catalog.=) o.\"position\" offset 0) as e" \
 	" where o.object_id operator(pg_catalog.=) $1 and e.created_at operator(pg_catalog.<=) $2" \
+	" and o.\"position\" operator(pg_catalog.<=) $3" \
 	" order by o.\"position\" desc"
 
 #define QUERY_OF_POSITIONS \
-	"select " QUERY_COLUMNS " from f6.event as e" \
+	"select " QUERY_COLUMNS ", e as f6_row from f6.event as e" \
 	" where e.\"position\" operator(pg_catalog.=) any ($1)" \
-	" and e.created_at operator(pg_catalog.<=) $2 order by e.\"position\" desc"
+	" and e.created_at operator(pg_catalog.<=) $2 and e.\"position\" operator(pg_catalog.<=) $3" \
+	" order by e.\"position\" desc"
 #define QUERY		   "select " QUERY_COLUMNS QUERY_FROM("r.*")
 #define QUERY_WITH_ROW "select " QUERY_COLUMNS ", e.f6_row" QUERY_FROM("r.*, r as f6_row")
 
@@ -116,16 +118,25 @@ receive_row(void *state, const Datum *values, const bool *nulls)
 	receiver->receive(receiver->state, &event);
 }
 
+/* last_position returns the last position that is read. */
+static int64
+last_position(const f6_object_reading *reading)
+{
+	return reading->until == 0 ? PG_INT64_MAX : reading->until;
+}
+
 /* query_of returns the query of a reading. */
 static f6_index_plan *
 query_of(const f6_object_reading *reading)
 {
 	static f6_index_plan plans[] = {
-		{ .text = QUERY, .parameter_count = 2, .types = { UUIDOID, TIMESTAMPTZOID } },
-		{ .text = QUERY_WITH_ROW, .parameter_count = 2, .types = { UUIDOID, TIMESTAMPTZOID } },
+		{ .text = QUERY, .parameter_count = 3, .types = { UUIDOID, TIMESTAMPTZOID, INT8OID } },
+		{ .text = QUERY_WITH_ROW,
+		  .parameter_count = 3,
+		  .types = { UUIDOID, TIMESTAMPTZOID, INT8OID } },
 		{ .text = QUERY_OF_POSITIONS,
-		  .parameter_count = 2,
-		  .types = { INT8ARRAYOID, TIMESTAMPTZOID } }
+		  .parameter_count = 3,
+		  .types = { INT8ARRAYOID, TIMESTAMPTZOID, INT8OID } }
 	};
 
 	if (reading->positions != (Datum) 0)
@@ -140,7 +151,8 @@ read_by_query(const f6_object_reading *reading, f6_object_event_receiver receive
 	query_receiver receiver = { reading->with_row, receive, state };
 	Datum arguments[] = { reading->positions != (Datum) 0 ? reading->positions
 														  : UUIDPGetDatum(&reading->object_id),
-						  TimestampTzGetDatum(reading->known_at) };
+						  TimestampTzGetDatum(reading->known_at),
+						  Int64GetDatum(last_position(reading)) };
 
 	f6_index_plan_run(query_of(reading), arguments, receive_row, &receiver);
 }
@@ -244,18 +256,20 @@ typedef struct position_scan
 	IndexScanDesc scan;
 } position_scan;
 
-/* positions_begin begins to read the positions of an object, newest first. */
+/* positions_begin begins to read the positions of an object up to one, newest first. */
 static void
-positions_begin(position_scan *positions, Relation event_object, const pg_uuid_t *object)
+positions_begin(position_scan *positions, Relation event_object, const pg_uuid_t *object,
+				int64 until)
 {
-	ScanKeyData key;
+	ScanKeyData keys[LINK_POSITION];
 
 	positions->by_object = index_open(f6_relation_oid(F6_EVENT_OBJECT_INDEX), AccessShareLock);
 	positions->scan =
-		f6_index_beginscan(event_object, positions->by_object, GetActiveSnapshot(), 1);
-	ScanKeyInit(&key, LINK_OBJECT, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(object));
+		f6_index_beginscan(event_object, positions->by_object, GetActiveSnapshot(), lengthof(keys));
+	ScanKeyInit(&keys[0], LINK_OBJECT, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(object));
+	ScanKeyInit(&keys[1], LINK_POSITION, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(until));
 	positions->scan->xs_want_itup = true;
-	index_rescan(positions->scan, &key, 1, NULL, 0);
+	index_rescan(positions->scan, keys, lengthof(keys), NULL, 0);
 }
 
 /* positions_next finds the next position, and tells whether there is one. */
@@ -288,7 +302,7 @@ read_object(const f6_object_reading *reading, Relation event_object, event_looku
 	position_scan positions;
 	int64 position;
 
-	positions_begin(&positions, event_object, &reading->object_id);
+	positions_begin(&positions, event_object, &reading->object_id, last_position(reading));
 	while (positions_next(&positions, &position) && (stop == NULL || !stop(state, position)))
 		read_position(reading, lookup, position, receive, state);
 	positions_end(&positions);
@@ -400,7 +414,7 @@ f6_object_events_are_all(const pg_uuid_t *object, int64 after, const f6_position
 	uint64 next = 0;
 	bool are_all = true;
 
-	positions_begin(&positions, event_object, object);
+	positions_begin(&positions, event_object, object, PG_INT64_MAX);
 	while (are_all && positions_next(&positions, &position) && position > after)
 	{
 		CHECK_FOR_INTERRUPTS();

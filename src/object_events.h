@@ -40,6 +40,7 @@ typedef struct f6_object_reading
 	Datum positions; /* an array: the events at these positions instead of an object's; 0: none */
 	TimestampTz known_at; /* only what was recorded until then */
 	bool with_row;
+	int64 until; /* only events up to this position; 0: all */
 } f6_object_reading;
 
 /* Positions in descending order. */

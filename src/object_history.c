@@ -10,6 +10,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
@@ -94,7 +95,8 @@ keep_event(void *state, const f6_object_event *event)
 	if (event->has_references)
 		kept->references = PointerGetDatum(PG_DETOAST_DATUM_COPY(event->references));
 	kept->data = JsonbPGetDatum(DatumGetJsonbPCopy(event->data));
-	kept->row = (Datum) 0;
+	if (event->row != (Datum) 0)
+		kept->row = datumCopy(event->row, false, -1);
 	kept->stays = true;
 	MemoryContextSwitchTo(caller);
 	history->count++;
@@ -211,9 +213,9 @@ link_threads(f6_object_history *history)
 
 /* f6_object_history_read returns what was recorded of an object until a formal time, in the current memory context and a child of it. */
 f6_object_history *
-f6_object_history_read(const pg_uuid_t *object_id, TimestampTz known_at)
+f6_object_history_read(const pg_uuid_t *object_id, TimestampTz known_at, bool with_rows)
 {
-	f6_object_reading reading = { *object_id, (Datum) 0, known_at, false };
+	f6_object_reading reading = { *object_id, (Datum) 0, known_at, with_rows, 0 };
 	f6_object_history *history = palloc0(sizeof(f6_object_history));
 	history_reader reader = { history, NULL, INITIAL_EVENTS };
 

@@ -26,7 +26,8 @@ typedef struct f6_object_history
 	uint64 *next;			 /* the place of the next older of its thread; F6_NO_PLACE: none */
 } f6_object_history;
 
-extern f6_object_history *f6_object_history_read(const pg_uuid_t *object_id, TimestampTz known_at);
+extern f6_object_history *f6_object_history_read(const pg_uuid_t *object_id, TimestampTz known_at,
+												 bool with_rows);
 extern uint64 f6_object_history_place(const f6_object_history *history, int64 position);
 
 #endif /* F6_OBJECT_HISTORY_H */

@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "event_type.h"
 #include "jsonb_walk.h"
+#include "projection.h"
 #include "question.h"
 
 /* required_argument raises an error when an argument that must have a value has none. */
@@ -71,15 +72,51 @@ f6_argument_legal(FunctionCallInfo fcinfo, int number)
 	return PG_GETARG_BOOL(number);
 }
 
-/* f6_argument_projection refuses the name of a projection that does not exist. */
+/* f6_argument_projection refuses the name of a projection, where only the merged data of events can be asked for. */
 void
 f6_argument_projection(FunctionCallInfo fcinfo, int number)
 {
-	if (!PG_ARGISNULL(number))
-		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
-						errmsg("projection \"%s\" does not exist",
-							   text_to_cstring(PG_GETARG_TEXT_PP(number))),
-						errhint("Leave it out to merge the data of the events.")));
+	const f6_projection *projection;
+
+	if (PG_ARGISNULL(number))
+		return;
+	projection = f6_projection_get(text_to_cstring(PG_GETARG_TEXT_PP(number)));
+	ereport(ERROR, (errcode(F6_ERR_UNSUPPORTED),
+					errmsg("projection \"%s\" cannot be asked for here", projection->name),
+					errhint("Leave it out to merge the data of the events.")));
+}
+
+/* fold_of returns the fold of a projection whose rows are of objects. */
+static f6_projection *
+fold_of(const char *name)
+{
+	f6_projection *projection = f6_projection_get(name);
+	f6_acting before;
+
+	if (projection->handler_text != NULL || projection->key_text != NULL)
+		ereport(ERROR,
+				(errcode(F6_ERR_BAD_ARGUMENT),
+				 errmsg("projection \"%s\" has no states of objects", name),
+				 errdetail(projection->handler_text != NULL ? "It has a handler."
+															: "Its rows have another key.")));
+	f6_projection_act(projection, &before);
+	f6_projection_compile(projection);
+	f6_act_end(&before);
+	return projection;
+}
+
+/* f6_argument_fold has a question ask for states as the projection makes them that an argument names, if it is not NULL. */
+void
+f6_argument_fold(FunctionCallInfo fcinfo, int number, f6_question *question)
+{
+	f6_projection *projection;
+
+	if (PG_ARGISNULL(number))
+		return;
+	projection = fold_of(text_to_cstring(PG_GETARG_TEXT_PP(number)));
+	question->program = projection->program;
+	question->legal |= projection->legal;
+	question->with_row = f6_fold_program_needs_row(projection->program);
 }
 
 /* check_versions refuses what does not say which types are to be read in which version, all of them registered. */

@@ -1,6 +1,6 @@
 /*
  * registered_function.c
- *		SQL functions of users that change data: upcasters, and folds.  They are immutable or stable.
+ *		SQL functions of users: upcasters and folds, which are immutable or stable, and handlers of events.
  *
  * What names them does so by their signature, which means the same after a dump and an upgrade of the server.
  */
@@ -59,7 +59,9 @@ f6_function_upcaster(void)
 							  "(jsonb) returns jsonb",
 							  "It must take one jsonb and return one jsonb.",
 							  1,
-							  { JSONBOID } };
+							  { JSONBOID },
+							  JSONBOID,
+							  false };
 
 	return role;
 }
@@ -73,9 +75,28 @@ f6_function_fold(void)
 							  "(state jsonb, event f6.event) returns jsonb",
 							  "It must take a jsonb and an f6.event and return one jsonb.",
 							  2,
-							  { JSONBOID } };
+							  { JSONBOID },
+							  JSONBOID,
+							  false };
 
 	role.arguments[1] = get_rel_type_id(f6_relation_oid(F6_EVENT));
+	return role;
+}
+
+/* f6_function_handler returns the role of functions that handle events. */
+f6_function_role
+f6_function_handler(void)
+{
+	f6_function_role role = { "handler",
+							  "a handler",
+							  "(event f6.event) returns void",
+							  "It must take an f6.event and return void.",
+							  1,
+							  { InvalidOid },
+							  VOIDOID,
+							  true };
+
+	role.arguments[0] = get_rel_type_id(f6_relation_oid(F6_EVENT));
 	return role;
 }
 
@@ -83,7 +104,7 @@ f6_function_fold(void)
 static bool
 has_shape(Form_pg_proc function, const f6_function_role *role)
 {
-	if (function->pronargs != role->argument_count || function->prorettype != JSONBOID ||
+	if (function->pronargs != role->argument_count || function->prorettype != role->result ||
 		function->proretset)
 		return false;
 	for (int i = 0; i < role->argument_count; i++)
@@ -102,7 +123,7 @@ why_unfit(Form_pg_proc function, const f6_function_role *role)
 		return "It is not an ordinary function.";
 	if (!has_shape(function, role))
 		return role->demand;
-	if (function->provolatile == PROVOLATILE_VOLATILE)
+	if (function->provolatile == PROVOLATILE_VOLATILE && !role->has_effects)
 		return "It is volatile, which is what a function is unless it says otherwise.";
 	if (isAnyTempNamespace(function->pronamespace))
 		return "It is temporary.";
@@ -124,8 +145,10 @@ check_function(Oid function, const char *signature, const f6_function_role *role
 		ereport(ERROR, (errcode(F6_ERR_BAD_FUNCTION),
 						errmsg("function %s cannot be %s", signature, role->with_article),
 						errdetail("%s", reason),
-						errhint("It must be a function %s that is immutable or "
-								"stable: the same data gives the same result.",
+						errhint(role->has_effects
+									? "It must be a function %s."
+									: "It must be a function %s that is immutable or stable: the "
+									  "same data gives the same result.",
 								role->shape)));
 }
 

@@ -1,11 +1,11 @@
 /*
  * registered_function.h
- *		SQL functions of users that change data: upcasters, and folds.
+ *		SQL functions of users: upcasters, folds, and handlers of events.
  */
 #ifndef F6_REGISTERED_FUNCTION_H
 #define F6_REGISTERED_FUNCTION_H
 
-/* What a function is for, and what it must take; it returns jsonb. */
+/* What a function is for, and what it must take and return. */
 typedef struct f6_function_role
 {
 	const char *name;		  /* such as "upcaster" */
@@ -14,10 +14,13 @@ typedef struct f6_function_role
 	const char *demand;		  /* the same in a sentence */
 	int argument_count;
 	Oid arguments[2];
+	Oid result;
+	bool has_effects; /* may it be volatile? */
 } f6_function_role;
 
 extern f6_function_role f6_function_upcaster(void);
 extern f6_function_role f6_function_fold(void);
+extern f6_function_role f6_function_handler(void);
 extern Oid f6_function_find(const char *signature, const f6_function_role *role);
 extern char *f6_function_signature(Oid function);
 extern void f6_function_check_privilege(Oid function);

@@ -85,6 +85,20 @@ f6_relation_oid(const char *name)
 	return relation;
 }
 
+/* f6_relation_owner returns the owner of a relation. */
+Oid
+f6_relation_owner(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 /* is_as_made tells whether a column is the one that f6 has made. */
 static bool
 is_as_made(const FormData_pg_attribute *column, const f6_column *made)

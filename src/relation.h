@@ -38,6 +38,9 @@
 #define F6_KEPT_SPAN			   "kept_span"
 #define F6_KEPT_SPAN_BY_OBJECT	   "kept_span_kept_id_object_id_idx"
 #define F6_KEPT_SPAN_BY_VALUE	   "kept_span_value_idx"
+#define F6_PROJECTION			   "projection"
+#define F6_PROJECTION_END		   "projection_end"
+#define F6_PROJECTION_PROGRESS	   "projection_progress"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"
 
@@ -143,6 +146,7 @@ extern bool f6_has_columns(TupleDesc descriptor, const f6_column *columns, int c
 extern void f6_check_columns(TupleDesc descriptor, const char *relation, const f6_column *columns,
 							 int count);
 extern Oid f6_relation_oid(const char *name);
+extern Oid f6_relation_owner(Oid relation);
 extern bool f6_is_relation(Relation relation, const char *name);
 extern bool f6_is_own(Relation relation);
 extern void f6_refuse_protocol(const char *function);

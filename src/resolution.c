@@ -368,7 +368,8 @@ f6_resolution_begin(const f6_question *question, f6_claim_types *types)
 	resolving->result = palloc(sizeof(f6_claims));
 	resolving->result->count = 0;
 	resolving->result->claims = palloc(resolving->room * sizeof(f6_claim));
-	resolving->result->types = types != NULL ? types : f6_claim_types_begin(question->versions);
+	resolving->result->types =
+		types != NULL ? types : f6_claim_types_begin(question->versions, question->program);
 	return resolving;
 }
 
@@ -474,7 +475,7 @@ f6_claims *
 f6_claims_asof(const f6_question *question)
 {
 	f6_object_reading reading = { question->object_id, question->positions, question->known_at,
-								  question->with_row };
+								  question->with_row, question->until };
 	f6_resolution *resolving = f6_resolution_begin(question, NULL);
 
 	f6_object_events_read(&reading, receive_event, resolving);

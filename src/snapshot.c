@@ -134,9 +134,9 @@ f6_snapshot_may_be_kept(const f6_snapshot *snapshot)
 		   serves_now(snapshot->valid_from, snapshot->ends, snapshot->valid_to);
 }
 
-/* f6_fold_version_now returns which fold makes states now. */
+/* f6_fold_version_now returns which fold makes states now, with a program of that hash. */
 f6_fold_version
-f6_fold_version_now(void)
+f6_fold_version_now(uint64 program)
 {
 	f6_fold_version version;
 	bool has_dates;
@@ -147,6 +147,9 @@ f6_fold_version_now(void)
 	version.registry = (int64) registry;
 	version.fold = (int64) hash_combine64(
 		registry, hash_bytes_extended((const unsigned char *) zone, (int) strlen(zone), 0));
+	version.program = program;
+	if (program != 0)
+		version.fold = (int64) hash_combine64((uint64) version.fold, program);
 	return version;
 }
 
@@ -165,7 +168,7 @@ is_right_still(const f6_fold_version *version)
 
 	if (!f6_event_type_try_lock())
 		return false;
-	now = f6_fold_version_now();
+	now = f6_fold_version_now(version->program);
 	f6_event_type_unlock();
 	return now.generation == version->generation && now.fold == version->fold;
 }

@@ -15,6 +15,7 @@ typedef struct f6_fold_version
 	int64 registry;
 	int64 fold;
 	uint64 generation; /* of the session's cache of what is registered */
+	uint64 program;	   /* a hash of what makes states of claims, 0 where their data is merged */
 } f6_fold_version;
 
 /*
@@ -36,7 +37,7 @@ typedef struct f6_snapshot_scan f6_snapshot_scan;
 extern void f6_snapshot_init(void);
 extern bool f6_snapshots_may_be_read(void);
 extern bool f6_snapshot_may_be_kept(const f6_snapshot *snapshot);
-extern f6_fold_version f6_fold_version_now(void);
+extern f6_fold_version f6_fold_version_now(uint64 program);
 extern bool f6_fold_version_is_now(const f6_fold_version *version);
 extern f6_snapshot_scan *f6_snapshots_begin(const pg_uuid_t *object, bool legal,
 											const f6_fold_version *version);

@@ -40,7 +40,8 @@ typedef struct making
 bool
 f6_snapshots_serve(const f6_question *question)
 {
-	return question->positions == (Datum) 0 && question->versions == NULL &&
+	return question->positions == (Datum) 0 && question->versions == NULL && question->until == 0 &&
+		   (question->program == NULL || f6_fold_program_is_declared(question->program)) &&
 		   f6_snapshots_may_be_read() && f6_object_events_are_indexed();
 }
 
@@ -204,13 +205,15 @@ f6_snapshot_state(const f6_question *question)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working = AllocSetContextCreate(caller, "f6 state", ALLOCSET_DEFAULT_SIZES);
-	f6_object_reading reading = { question->object_id, (Datum) 0, question->known_at, false };
+	f6_object_reading reading = { question->object_id, (Datum) 0, question->known_at,
+								  question->with_row, question->until };
 	making making = { .question = question, .recorded_until = DT_NOBEGIN };
 	Jsonb *state = NULL;
 
 	INSTR_TIME_SET_CURRENT(making.began);
 	MemoryContextSwitchTo(working);
-	making.version = f6_fold_version_now();
+	making.version = f6_fold_version_now(
+		question->program == NULL ? 0 : f6_fold_program_hash(question->program));
 	making.snapshots = f6_snapshots_begin(&question->object_id, question->legal, &making.version);
 	if (making.snapshots != NULL)
 		next_candidate(&making);

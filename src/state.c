@@ -4,24 +4,78 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
 
 #include "f6.h"
 #include "jsonb_walk.h"
+#include "relation.h"
 #include "state.h"
 
-/* f6_state_merge merges a claim into a state. */
-void
-f6_state_merge(f6_fold *fold, f6_claim_types *types, const f6_claim *claim)
+/* row_of returns the row of a claim as it counts: restated, and in the version to read. */
+static HeapTuple
+row_of(const f6_claim *claim, const char *version, Jsonb *data, TupleDesc descriptor)
+{
+	int columns[] = { F6_EVENT_OCCURRED_AT, F6_EVENT_EVENT_VERSION, F6_EVENT_DATA };
+	Datum values[] = { TimestampTzGetDatum(claim->occurred_at), CStringGetTextDatum(version),
+					   JsonbPGetDatum(data) };
+	bool nulls[lengthof(columns)] = { false };
+	HeapTupleData stored = { .t_data = claim->row,
+							 .t_len = HeapTupleHeaderGetDatumLength(claim->row) };
+
+	ItemPointerSetInvalid(&stored.t_self);
+	return heap_modify_tuple_by_cols(&stored, descriptor, lengthof(columns), columns, values,
+									 nulls);
+}
+
+/* f6_claim_row returns the row of a claim as it counts, with its data in the version to read, as a value of type f6.event. */
+Datum
+f6_claim_row(f6_claim_types *types, const f6_claim *claim, Jsonb *data)
 {
 	f6_upcast *upcast = f6_claim_upcast(types, claim->type);
-	Jsonb *data = claim->data;
-	JsonbValue patch;
+	TupleDesc descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(claim->row),
+												  HeapTupleHeaderGetTypMod(claim->row));
+	const char *version = upcast != NULL ? f6_upcast_version(upcast) : claim->type->event_version;
+	Datum row = heap_copy_tuple_as_datum(row_of(claim, version, data, descriptor), descriptor);
 
-	if (upcast != NULL)
-		data = f6_upcast_data(upcast, &claim->id, data);
-	f6_jsonb_root(data, &patch);
-	f6_fold_merge(fold, &patch);
+	ReleaseTupleDesc(descriptor);
+	return row;
+}
+
+/* f6_claim_data returns the data of a claim in the version to read: a copy, or the claim's own. */
+Jsonb *
+f6_claim_data(f6_claim_types *types, const f6_claim *claim)
+{
+	f6_upcast *upcast = f6_claim_upcast(types, claim->type);
+
+	return upcast != NULL ? f6_upcast_data(upcast, &claim->id, claim->data) : claim->data;
+}
+
+/* f6_state_fold folds a claim into a state.  What it leaves in the current memory context may be freed afterwards. */
+void
+f6_state_fold(f6_fold *fold, f6_claim_types *types, const f6_claim *claim)
+{
+	f6_fold_handler *handler = f6_claim_handler(claim->type);
+	f6_fold_event event = { .row_type = InvalidOid };
+	Jsonb *data;
+
+	if (handler != NULL && handler->way == F6_FOLD_NOTHING)
+		return;
+	data = f6_claim_data(types, claim);
+	f6_jsonb_root(data, &event.data);
+	if (handler == NULL)
+		f6_fold_merge(fold, &event.data);
+	else
+	{
+		if (handler->needs_row)
+		{
+			event.row = f6_claim_row(types, claim, data);
+			event.row_type = HeapTupleHeaderGetTypeId(DatumGetHeapTupleHeader(event.row));
+		}
+		f6_fold_apply(fold, handler, &event);
+	}
 	if (data != claim->data)
 		pfree(data);
 }
@@ -43,7 +97,7 @@ f6_state_of_claims(Jsonb *start, const f6_claims *claims)
 	if (start != NULL)
 		f6_fold_resume(fold, start);
 	for (uint64 i = 0; i < claims->count; i++)
-		f6_state_merge(fold, claims->types, &claims->claims[i]);
+		f6_state_fold(fold, claims->types, &claims->claims[i]);
 	MemoryContextSwitchTo(caller);
 	state = f6_fold_result(fold);
 	MemoryContextDelete(working);

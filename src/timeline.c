@@ -46,8 +46,8 @@ read_question(FunctionCallInfo fcinfo, int projection, f6_question *question)
 	question->valid_at = F6_LAST_MOMENT;
 	question->known_at = F6_LAST_MOMENT;
 	question->with_data = true;
-	f6_argument_projection(fcinfo, projection);
 	question->legal = f6_argument_legal(fcinfo, projection + 1);
+	f6_argument_fold(fcinfo, projection, question);
 	question->versions = f6_argument_versions(fcinfo, projection + 2);
 }
 

@@ -1,0 +1,305 @@
+-- Projections: folds over chosen events, whose results are kept in tables of the user's.
+
+create table f6.projection (
+    projection_id serial not null,
+    name text collate "C" not null check (name operator(pg_catalog.<>) ''),
+    mode text collate "C" not null,
+    event_types text[],
+    fold jsonb,
+    handler text,
+    key text,
+    columns jsonb,
+    legal boolean not null,
+    time_zone text not null,
+    table_name regclass,
+    owner regrole not null,
+    primary key (projection_id),
+    unique (name),
+    check (mode operator(pg_catalog.=) any (array['inline', 'async', 'live']))
+);
+comment on table f6.projection is 'the projections that there are';
+comment on column f6.projection.projection_id is 'the projection''s number in this database';
+comment on column f6.projection.name is 'its name';
+comment on column f6.projection.mode is 'inline: written by the transaction that appends; async: later; live: made when somebody asks';
+comment on column f6.projection.event_types is 'the types of events, or patterns of them, that it is about; NULL: all';
+comment on column f6.projection.fold is 'what events do to a state, as f6_fold takes it; NULL: their data is merged';
+comment on column f6.projection.handler is 'the function that handles events instead';
+comment on column f6.projection.key is 'the SQL expression over an event by which rows are told apart; NULL: the event''s objects';
+comment on column f6.projection.columns is 'the columns that take their values from a place in the state';
+comment on column f6.projection.legal is 'whether it counts only what has legal force';
+comment on column f6.projection.time_zone is 'the time zone in which dates without one are read';
+comment on column f6.projection.table_name is 'the table or view that has its rows; NULL: it has a handler';
+comment on column f6.projection.owner is 'as whom its functions are run, the log is read for it and its rows are written';
+
+create function f6.projection_before_change() returns trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if tg_op <> 'INSERT' and not pg_has_role(current_user, old.owner, 'usage')
+       or tg_op <> 'DELETE' and not pg_has_role(current_user, new.owner, 'usage') then
+        raise exception 'projection "%" is not yours', case when tg_op = 'INSERT' then new.name else old.name end
+            using errcode = 'insufficient_privilege', hint = 'Its functions run as its owner.';
+    end if;
+    return case when tg_op = 'DELETE' then old else new end;
+end
+$body$;
+comment on function f6.projection_before_change() is 'trigger: lets nobody make functions run as somebody else';
+
+create table f6.projection_progress (
+    projection_id integer not null,
+    "position" bigint not null,
+    refreshed_at timestamptz not null,
+    primary key (projection_id)
+) with (fillfactor = 50);
+comment on table f6.projection_progress is 'how far the projections have come that are refreshed';
+comment on column f6.projection_progress.projection_id is 'the projection';
+comment on column f6.projection_progress."position" is 'it has the events up to this position';
+comment on column f6.projection_progress.refreshed_at is 'since then';
+
+create table f6.projection_end (
+    projection_id integer not null,
+    key jsonb not null,
+    last_position bigint not null,
+    last_material_time timestamptz not null,
+    primary key (projection_id, key)
+);
+comment on table f6.projection_end is 'rows of projections that a fold has ended: a later event may belong before the end';
+comment on column f6.projection_end.projection_id is 'the projection';
+comment on column f6.projection_end.key is 'the key of the row';
+comment on column f6.projection_end.last_position is 'the last event that the row had';
+comment on column f6.projection_end.last_material_time is 'the latest material time of its claims';
+
+create function f6.projection_after_delete() returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    delete from f6.projection_progress as p where p.projection_id = old.projection_id;
+    delete from f6.projection_end as e where e.projection_id = old.projection_id;
+    return null;
+end
+$body$;
+comment on function f6.projection_after_delete() is 'trigger: forgets what is known of a projection that is gone';
+
+create trigger before_change before insert or update or delete on f6.projection
+    for each row execute function f6.projection_before_change();
+create trigger after_delete after delete on f6.projection
+    for each row execute function f6.projection_after_delete();
+create trigger registry_changed after insert or update or delete on f6.projection
+    for each row execute function f6.registry_changed();
+alter table f6.projection enable always trigger before_change;
+alter table f6.projection enable always trigger after_delete;
+alter table f6.projection enable always trigger registry_changed;
+
+create function f6.guard_projection() returns trigger
+    language c as 'MODULE_PATHNAME', 'f6_guard_projection';
+comment on function f6.guard_projection() is 'trigger: lets nobody but its projection write a table';
+
+create function f6.projection_shape(
+    event_types text[], fold jsonb, handler text, key text, columns jsonb,
+    out handler_name text, out key_text text, out key_type text, out column_types text[]
+) returns record
+    language c stable as 'MODULE_PATHNAME', 'f6_projection_shape';
+comment on function f6.projection_shape(text[], jsonb, text, text, jsonb) is
+    'checks what makes a projection, and returns it with all names qualified';
+
+create function f6.fill_projection(name text) returns void
+    language c volatile as 'MODULE_PATHNAME', 'f6_fill_projection';
+comment on function f6.fill_projection(text) is
+    'takes all events into an inline projection, and lets nobody append until the transaction ends';
+
+create function f6.pause_appends() returns void
+    language c volatile as 'MODULE_PATHNAME', 'f6_pause_appends';
+comment on function f6.pause_appends() is 'lets nobody else append until the transaction ends';
+
+create function f6.lock_projection(name text) returns void
+    language c volatile as 'MODULE_PATHNAME', 'f6_lock_projection';
+comment on function f6.lock_projection(text) is 'lets nobody else refresh or change a projection until the transaction ends';
+
+create function @extschema@.f6_refresh(name text) returns bigint
+    language c volatile as 'MODULE_PATHNAME', 'f6_refresh';
+comment on function @extschema@.f6_refresh(text) is
+    'takes the events up to the horizon into an async projection, and returns how many they are';
+
+create function @extschema@.f6_wait_for(
+    name text, "position" bigint, timeout interval default '10 seconds'
+) returns boolean
+    language c volatile as 'MODULE_PATHNAME', 'f6_wait_for';
+comment on function @extschema@.f6_wait_for(text, bigint, interval) is
+    'waits until a projection has the events up to a position, and tells whether it has';
+
+create function f6.create_projection_table(name text, target text, key_name text, key_type text, columns text[], writable boolean)
+    returns regclass
+    language plpgsql volatile
+as $body$
+begin
+    execute pg_catalog.format(
+        'create table %s (%I %s primary key, state jsonb not null, %s last_position bigint not null, '
+        'last_material_time timestamptz not null)',
+        target, key_name, key_type,
+        (select pg_catalog.string_agg(c, ', ') operator(pg_catalog.||) ', ' from pg_catalog.unnest(columns) as c));
+    execute pg_catalog.format('comment on table %s is %L', target,
+        pg_catalog.format('projection "%s" of f6: written by it alone', name));
+    execute pg_catalog.format('comment on column %s.%I is %L', target, key_name, 'what the row is of');
+    execute pg_catalog.format('comment on column %s.state is %L', target, 'the state that the events make');
+    execute pg_catalog.format('comment on column %s.last_position is %L', target, 'the last event that the row has');
+    execute pg_catalog.format('comment on column %s.last_material_time is %L', target,
+        'the latest material time of the claims that it counts');
+    if not writable then
+        execute pg_catalog.format(
+            'create trigger f6_guard before insert or update or delete or truncate on %s '
+            'for each statement execute function f6.guard_projection()', target);
+        execute pg_catalog.format('alter table %s enable always trigger f6_guard', target);
+    end if;
+    return target::pg_catalog.regclass;
+end
+$body$;
+comment on function f6.create_projection_table(text, text, text, text, text[], boolean) is
+    'makes the table of a projection';
+
+create function f6.create_projection_view(name text, target text) returns regclass
+    language plpgsql volatile
+as $body$
+begin
+    execute pg_catalog.format(
+        'create view %s as select o.object_id, s.state '
+        'from (select distinct l.object_id from f6.event_object as l) as o '
+        'cross join lateral (select @extschema@.f6_state_asof(o.object_id, %L, %L, %L) as state offset 0) as s '
+        'where s.state is not null',
+        target, 'infinity', 'infinity', name);
+    execute pg_catalog.format('comment on view %s is %L', target,
+        pg_catalog.format('projection "%s" of f6: made when somebody asks', name));
+    return target::pg_catalog.regclass;
+end
+$body$;
+comment on function f6.create_projection_view(text, text) is 'makes the view of a live projection';
+
+create function @extschema@.f6_create_projection(
+    name text,
+    event_types text[] default null,
+    fold jsonb default null,
+    mode text default 'async',
+    into_table text default null,
+    columns jsonb default null,
+    key text default null,
+    legal boolean default false,
+    handler text default null,
+    writable boolean default false
+) returns void
+    language plpgsql volatile
+as $body$
+declare
+    shape pg_catalog.record;
+    parts text[];
+    target text;
+    made regclass;
+begin
+    if name is null or name operator(pg_catalog.=) '' then
+        raise exception 'a projection needs a name'
+            using errcode = 'invalid_parameter_value', hint = 'It may be neither NULL nor empty.';
+    end if;
+    if mode is null or not mode operator(pg_catalog.=) any (array['inline', 'async', 'live']) then
+        raise exception 'mode must be inline, async or live, found %', coalesce(pg_catalog.quote_literal(mode), 'NULL')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if legal is null or writable is null then
+        raise exception 'legal and writable must not be NULL' using errcode = 'null_value_not_allowed';
+    end if;
+    if exists (select 1 from f6.projection as p where p.name operator(pg_catalog.=) f6_create_projection.name) then
+        raise exception 'projection "%" exists', name
+            using errcode = 'duplicate_object', hint = 'f6.projection lists them; f6_drop_projection drops one.';
+    end if;
+    if handler is not null and (fold is not null or into_table is not null or columns is not null or key is not null
+                                or legal or writable) then
+        raise exception 'a handler makes rows of any shape itself'
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Leave out fold, into_table, columns, key, legal and writable.';
+    end if;
+    if mode operator(pg_catalog.=) 'live' and (handler is not null or columns is not null or key is not null or writable) then
+        raise exception 'a live projection has states of objects, and no table'
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Leave out handler, columns, key and writable, or choose the mode async.';
+    end if;
+    shape := f6.projection_shape(event_types, fold, handler, key, columns);
+    if handler is null then
+        parts := pg_catalog.parse_ident(coalesce(into_table, pg_catalog.quote_ident(name)));
+        if pg_catalog.cardinality(parts) operator(pg_catalog.>) 2 then
+            raise exception 'into_table must be the name of a table, found "%"', into_table
+                using errcode = 'invalid_parameter_value';
+        end if;
+        if pg_catalog.cardinality(parts) operator(pg_catalog.=) 1 then
+            parts := pg_catalog.array_prepend(pg_catalog.current_schema()::text, parts);
+        end if;
+        target := pg_catalog.format('%I.%I', parts[1], parts[2]);
+        if mode operator(pg_catalog.=) 'live' then
+            made := f6.create_projection_view(name, target);
+        else
+            made := f6.create_projection_table(name, target, case when key is null then 'object_id' else 'key' end,
+                                               shape.key_type, shape.column_types, writable);
+        end if;
+    end if;
+    insert into f6.projection (name, mode, event_types, fold, handler, key, columns, legal, time_zone, table_name, owner)
+        values (f6_create_projection.name, f6_create_projection.mode, f6_create_projection.event_types,
+                f6_create_projection.fold, shape.handler_name, shape.key_text, f6_create_projection.columns,
+                f6_create_projection.legal, pg_catalog.current_setting('TimeZone'), made,
+                pg_catalog.quote_ident(current_user)::pg_catalog.regrole);
+    if mode operator(pg_catalog.=) 'inline' then
+        perform f6.fill_projection(name);
+    end if;
+end
+$body$;
+comment on function @extschema@.f6_create_projection(text, text[], jsonb, text, text, jsonb, text, boolean, text, boolean) is
+    'makes a projection: a fold of events into the rows of a new table, or a handler of events';
+
+create function @extschema@.f6_drop_projection(name text, keep_table boolean default false) returns void
+    language plpgsql volatile
+as $body$
+declare
+    dropped f6.projection;
+begin
+    perform f6.lock_projection(name);
+    select p.* into dropped from f6.projection as p
+        where p.name operator(pg_catalog.=) f6_drop_projection.name;
+    if dropped.mode operator(pg_catalog.=) 'inline' then
+        perform f6.pause_appends();
+    end if;
+    delete from f6.projection as p where p.projection_id operator(pg_catalog.=) dropped.projection_id;
+    if dropped.table_name is null
+       or not exists (select 1 from pg_catalog.pg_class as c where c.oid operator(pg_catalog.=) dropped.table_name) then
+        return;
+    end if;
+    if keep_table and dropped.mode operator(pg_catalog.<>) 'live' then
+        execute pg_catalog.format('drop trigger if exists f6_guard on %s', dropped.table_name);
+    else
+        execute pg_catalog.format('drop %s %s',
+            case when dropped.mode operator(pg_catalog.=) 'live' then 'view' else 'table' end, dropped.table_name);
+    end if;
+end
+$body$;
+comment on function @extschema@.f6_drop_projection(text, boolean) is
+    'drops a projection with its table, or leaves that as an ordinary one';
+
+create function @extschema@.f6_projections(
+    out name text, out mode text, out state text, out table_name text, out "position" bigint,
+    out lag_events bigint, out lag_time interval, out refreshed_at timestamptz
+) returns setof record
+    language sql volatile
+as $$
+    select p.name, p.mode,
+           case when p.table_name is not null and c.oid is null then 'lost' else 'ready' end,
+           case when c.oid is not null then p.table_name::text end,
+           case when p.mode operator(pg_catalog.=) 'async' then coalesce(g."position", 0) end,
+           l.events, l.since, g.refreshed_at
+        from f6.projection as p
+        left join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) p.table_name
+        left join f6.projection_progress as g using (projection_id)
+        left join lateral (
+            select pg_catalog.count(*) as events,
+                   pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.min(e.created_at) as since
+                from f6.event as e
+                where e."position" operator(pg_catalog.>) coalesce(g."position", 0)
+                  and p.mode operator(pg_catalog.=) 'async') as l on true
+        order by p.name
+$$;
+comment on function @extschema@.f6_projections() is 'the projections, with how far they have come';

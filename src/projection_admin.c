@@ -1,0 +1,352 @@
+/*
+ * projection_admin.c
+ *		Making projections, filling and refreshing them, and waiting for them.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type_d.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "event_type.h"
+#include "horizon.h"
+#include "lock.h"
+#include "projection.h"
+#include "projection_run.h"
+#include "registered_function.h"
+#include "relation.h"
+
+F6_FUNCTION(f6_projection_shape);
+F6_FUNCTION(f6_fill_projection);
+F6_FUNCTION(f6_pause_appends);
+F6_FUNCTION(f6_lock_projection);
+F6_FUNCTION(f6_refresh);
+F6_FUNCTION(f6_wait_for);
+
+/* How long f6_wait_for waits before it looks again, in milliseconds: at first, and at most. */
+#define FIRST_WAIT 1
+#define LAST_WAIT  50
+
+/* columns of what f6.projection_shape returns */
+enum shape_column
+{
+	SHAPE_HANDLER,
+	SHAPE_KEY,
+	SHAPE_KEY_TYPE,
+	SHAPE_COLUMN_TYPES,
+	SHAPE_COLUMNS
+};
+
+/* check_types refuses types of events that are not registered; a pattern may be for later ones. */
+static void
+check_types(ArrayType *array)
+{
+	Datum *types;
+	bool *nulls;
+	int count;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &types, &nulls, &count);
+	if (count == 0)
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("event_types must not be empty"),
+						errhint("NULL stands for all types.")));
+	for (int i = 0; i < count; i++)
+	{
+		char *type;
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(F6_ERR_NULL_ARGUMENT), errmsg("event_types must not contain NULL")));
+		type = TextDatumGetCString(types[i]);
+		if (strchr(type, '*') == NULL)
+			(void) f6_event_type_newest(type);
+	}
+}
+
+/* handler_name returns the qualified name of a handler. */
+static char *
+handler_name(const char *signature)
+{
+	f6_function_role role = f6_function_handler();
+	Oid function = f6_function_find(signature, &role);
+
+	f6_function_check_privilege(function);
+	return f6_function_signature(function);
+}
+
+/* column_types returns the columns of a table with their types, as CREATE TABLE takes them: an array. */
+static Datum
+column_types(Jsonb *document)
+{
+	int count;
+	f6_projection_column *columns = f6_projection_columns(document, &count);
+	Datum *texts = palloc(sizeof(Datum) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		texts[i] = CStringGetTextDatum(
+			psprintf("%s %s", quote_identifier(columns[i].name),
+					 format_type_extended(columns[i].type, columns[i].typmod,
+										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY)));
+	return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* check_fold refuses a fold that does not do for a projection, whose functions are found without the caller's search_path. */
+static void
+check_fold(Jsonb *fold)
+{
+	f6_acting before;
+
+	f6_act_as(GetUserId(), NULL, &before);
+	(void) f6_fold_program_compile(fold);
+	f6_act_end(&before);
+}
+
+/* f6.projection_shape(event_types, fold, handler, key, columns) checks what makes a projection, and returns it with all names qualified. */
+Datum
+f6_projection_shape(PG_FUNCTION_ARGS)
+{
+	TupleDesc descriptor;
+	Datum values[SHAPE_COLUMNS] = { 0 };
+	bool nulls[SHAPE_COLUMNS] = { true, true, true, false };
+	char *key = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	const TypeCacheEntry *key_type;
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (!PG_ARGISNULL(0))
+		check_types(PG_GETARG_ARRAYTYPE_P(0));
+	check_fold(PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1));
+	if (!PG_ARGISNULL(2))
+	{
+		values[SHAPE_HANDLER] =
+			CStringGetTextDatum(handler_name(text_to_cstring(PG_GETARG_TEXT_PP(2))));
+		nulls[SHAPE_HANDLER] = false;
+	}
+	key_type = f6_projection_key_type(f6_projection_key_compile(key));
+	if (key != NULL)
+	{
+		values[SHAPE_KEY] = CStringGetTextDatum(f6_projection_key_normal(key));
+		nulls[SHAPE_KEY] = false;
+	}
+	values[SHAPE_KEY_TYPE] =
+		CStringGetTextDatum(format_type_extended(key_type->type_id, -1, FORMAT_TYPE_FORCE_QUALIFY));
+	nulls[SHAPE_KEY_TYPE] = false;
+	values[SHAPE_COLUMN_TYPES] = column_types(PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/* argument_projection returns the projection that a function's argument names. */
+static f6_projection *
+argument_projection(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("name must not be NULL")));
+	return f6_projection_get(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+/* check_snapshot refuses a transaction that does not see what others have committed by now. */
+static void
+check_snapshot(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("a projection cannot be changed with a snapshot of before"),
+						errhint("Do it in a transaction that is READ COMMITTED.")));
+}
+
+/* lock_projection lets nobody else refresh or change a projection until the transaction ends; it returns what it is then. */
+static f6_projection *
+lock_projection(f6_projection *projection)
+{
+	const char *name = projection->name;
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, f6_relation_oid(F6_PROJECTION), projection->id, 0);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	AcceptInvalidationMessages();
+	return f6_projection_get(name);
+}
+
+/* pause_appends lets nobody else append until the transaction ends. */
+static void
+pause_appends(void)
+{
+	f6_locks locks;
+
+	f6_locks_begin(&locks);
+	f6_locks_query(&locks);
+	f6_locks_query_all(&locks);
+	f6_locks_take(&locks);
+}
+
+/* run_progress runs a statement on f6.projection_progress as its owner; inside an SPI connection. */
+static void
+run_progress(const char *text, int count, Oid *types, Datum *values, bool reads)
+{
+	f6_acting before;
+
+	f6_act_as(f6_relation_owner(f6_relation_oid(F6_PROJECTION_PROGRESS)), NULL, &before);
+	if (SPI_execute_with_args(text, count, types, values, NULL, reads, 0) < 0)
+		elog(ERROR, "could not run a statement on f6.projection_progress");
+	f6_act_end(&before);
+}
+
+/* read_position returns the position up to which a projection has the events, in the active snapshot, or in a new one. */
+static int64
+read_position(const f6_projection *projection, bool in_active_snapshot)
+{
+	Oid types[] = { INT4OID };
+	Datum values[] = { Int32GetDatum(projection->id) };
+	int64 position = 0;
+	bool isnull;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	run_progress("select \"position\" from f6.projection_progress where projection_id = $1", 1,
+				 types, values, in_active_snapshot);
+	if (SPI_processed > 0)
+		position =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return position;
+}
+
+/* write_position writes the position up to which a projection has the events. */
+static void
+write_position(const f6_projection *projection, int64 position)
+{
+	Oid types[] = { INT4OID, INT8OID };
+	Datum values[] = { Int32GetDatum(projection->id), Int64GetDatum(position) };
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	run_progress("insert into f6.projection_progress values ($1, $2, clock_timestamp())"
+				 " on conflict (projection_id) do update set \"position\" = excluded.\"position\","
+				 " refreshed_at = excluded.refreshed_at",
+				 2, types, values, false);
+	SPI_finish();
+}
+
+/* f6.lock_projection(name) lets nobody else refresh or change a projection until the transaction ends. */
+Datum
+f6_lock_projection(PG_FUNCTION_ARGS)
+{
+	check_snapshot();
+	(void) lock_projection(argument_projection(fcinfo));
+	PG_RETURN_VOID();
+}
+
+/* f6.pause_appends() lets nobody else append until the transaction ends. */
+Datum
+f6_pause_appends(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	pause_appends();
+	PG_RETURN_VOID();
+}
+
+/*
+ * f6.fill_projection(name) takes all events into an inline projection: at first while others append, then the rest while nobody does, until the
+ * transaction ends.
+ */
+Datum
+f6_fill_projection(PG_FUNCTION_ARGS)
+{
+	f6_projection *projection = argument_projection(fcinfo);
+	int64 filled;
+
+	check_snapshot();
+	projection = lock_projection(projection);
+	filled = f6_horizon_now(false);
+	(void) f6_projection_run(projection, 0, filled);
+	pause_appends();
+	(void) f6_projection_run(projection, filled, f6_horizon_now(true));
+	PG_RETURN_VOID();
+}
+
+/* f6_refresh(name) takes the events up to the horizon into an async projection, and returns how many they are. */
+Datum
+f6_refresh(PG_FUNCTION_ARGS)
+{
+	f6_projection *projection = argument_projection(fcinfo);
+	int64 position;
+	int64 horizon;
+	int64 taken;
+
+	if (projection->mode != F6_PROJECTION_ASYNC)
+		PG_RETURN_INT64(0);
+	PreventCommandIfReadOnly("f6_refresh()");
+	PreventCommandIfParallelMode("f6_refresh()");
+	check_snapshot();
+	projection = lock_projection(projection);
+	position = read_position(projection, false);
+	horizon = f6_horizon_now(false);
+	if (horizon <= position)
+		PG_RETURN_INT64(0);
+	taken = f6_projection_run(projection, position, horizon);
+	write_position(projection, horizon);
+	PG_RETURN_INT64(taken);
+}
+
+/* has_come tells whether a projection has the events up to a position, for all that others have committed by now. */
+static bool
+has_come(const f6_projection *projection, int64 position)
+{
+	bool has;
+
+	if (projection->mode != F6_PROJECTION_ASYNC)
+		return true;
+	PushActiveSnapshot(GetLatestSnapshot());
+	has = read_position(projection, true) >= position;
+	PopActiveSnapshot();
+	return has;
+}
+
+/* wait_a_moment waits for some milliseconds. */
+static void
+wait_a_moment(long milliseconds)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* f6_wait_for(name, position, timeout) waits until a projection has the events up to a position, and tells whether it has. */
+Datum
+f6_wait_for(PG_FUNCTION_ARGS)
+{
+	f6_projection *projection = argument_projection(fcinfo);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end;
+	long wait = FIRST_WAIT;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(F6_ERR_NULL_ARGUMENT), errmsg("position and timeout must not be NULL")));
+	end = DatumGetTimestampTz(
+		DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(2)));
+	while (!has_come(projection, PG_GETARG_INT64(1)))
+	{
+		now = GetCurrentTimestamp();
+		if (now >= end)
+			PG_RETURN_BOOL(false);
+		wait_a_moment(Min(wait, TimestampDifferenceMilliseconds(now, end) + 1));
+		wait = Min(2 * wait, LAST_WAIT);
+	}
+	PG_RETURN_BOOL(true);
+}

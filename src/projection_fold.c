@@ -1,0 +1,804 @@
+/*
+ * projection_fold.c
+ *		Folding events into the rows of a projection, some at a time.
+ *
+ * A row is the fold of all claims with its key that count: at any material time, as known by the last event that was taken.  A claim that
+ * comes after all that its row counts is folded into the row's state.  Whatever else comes, a claim that belongs before others, a
+ * correction, a validation, has the rows that it may concern folded anew from the log.
+ *
+ * Where others write the same rows at the same time, each is locked before the log is read for it; for one that does not exist yet its
+ * key is taken by an insert, which waits for that of somebody else.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_collation_d.h"
+#include "catalog/pg_type_d.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "f6.h"
+#include "event_row.h"
+#include "event_thread.h"
+#include "jsonb_walk.h"
+#include "projection_fold.h"
+#include "projection_source.h"
+#include "projection_table.h"
+#include "relation.h"
+#include "state.h"
+#include "uuid.h"
+
+/* A row that is being made. */
+typedef struct row
+{
+	Datum key;
+	f6_fold *fold;
+	int64 last_position;
+	TimestampTz last_material_time;
+	bool is_read;	 /* has it been looked for in the table? */
+	bool is_there;	 /* in the table */
+	bool has_end;	 /* in f6.projection_end */
+	bool is_changed; /* is it to be written? */
+	bool is_anew;	 /* is it to be folded anew? */
+	bool is_empty;	 /* was it folded anew, of nothing? */
+} row;
+
+/* A row, by its key. */
+typedef struct row_entry
+{
+	Datum key;
+	uint32 hash;
+	row *row;
+	char status;
+} row_entry;
+
+#define SH_PREFIX			 rows
+#define SH_ELEMENT_TYPE		 row_entry
+#define SH_KEY_TYPE			 Datum
+#define SH_KEY				 key
+#define SH_HASH_KEY(tb, key) hash_key((tb)->private_data, key)
+#define SH_EQUAL(tb, a, b)	 is_same_key((tb)->private_data, a, b)
+#define SH_SCOPE			 static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, entry) (entry)->hash
+#define SH_DECLARE
+#include "lib/simplehash.h"
+
+struct f6_projection_fold
+{
+	f6_projection *projection;
+	TypeCacheEntry *key_type;
+	bool with_others; /* does anybody else write the rows at the same time? */
+	int64 until;	  /* no event after this position counts; 0: all that there are */
+	bool may_end;
+	f6_claim_types *types;
+	Oid claim_kind;
+	Oid correction_kind;
+	MemoryContext context; /* of the rows, emptied when they are written */
+	MemoryContext event;   /* emptied after each event */
+	rows_hash *rows;
+};
+
+/* hash_key returns the hash of a key. */
+static inline uint32
+hash_key(const TypeCacheEntry *type, Datum key)
+{
+	return DatumGetUInt32(
+		FunctionCall1Coll((FmgrInfo *) &type->hash_proc_finfo, DEFAULT_COLLATION_OID, key));
+}
+
+/* is_same_key tells whether two keys are the same. */
+static inline bool
+is_same_key(const TypeCacheEntry *type, Datum a, Datum b)
+{
+	return DatumGetBool(
+		FunctionCall2Coll((FmgrInfo *) &type->eq_opr_finfo, DEFAULT_COLLATION_OID, a, b));
+}
+
+#define SH_PREFIX			 rows
+#define SH_ELEMENT_TYPE		 row_entry
+#define SH_KEY_TYPE			 Datum
+#define SH_KEY				 key
+#define SH_HASH_KEY(tb, key) hash_key((tb)->private_data, key)
+#define SH_EQUAL(tb, a, b)	 is_same_key((tb)->private_data, a, b)
+#define SH_SCOPE			 static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, entry) (entry)->hash
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* begin_rows begins with no rows. */
+static void
+begin_rows(f6_projection_fold *folding)
+{
+	MemoryContextReset(folding->context);
+	folding->rows = rows_create(folding->context, 64, folding->key_type);
+}
+
+/*
+ * f6_projection_fold_begin begins to fold into the rows of a projection, by events up to a position (0: all that there are), in a child of the
+ * current memory context.  The caller acts as the owner, who may see every event.
+ */
+f6_projection_fold *
+f6_projection_fold_begin(f6_projection *projection, bool with_others, int64 until)
+{
+	f6_projection_fold *folding = palloc0(sizeof(f6_projection_fold));
+
+	f6_projection_compile(projection);
+	folding->projection = projection;
+	folding->key_type = f6_projection_key_type(projection->key);
+	folding->with_others = with_others;
+	folding->until = until;
+	folding->may_end = f6_fold_program_may_end(projection->program);
+	folding->types = f6_claim_types_begin(NULL, projection->program);
+	folding->claim_kind = f6_event_kind_oid(F6_CLAIM);
+	folding->correction_kind = f6_event_kind_oid(F6_CORRECTION);
+	folding->context =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 projection rows", ALLOCSET_DEFAULT_SIZES);
+	folding->event =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 projection event", ALLOCSET_DEFAULT_SIZES);
+	begin_rows(folding);
+	return folding;
+}
+
+/* f6_projection_fold_is_large tells whether the rows take more memory than a limit, in bytes. */
+bool
+f6_projection_fold_is_large(f6_projection_fold *folding, Size limit)
+{
+	return MemoryContextMemAllocated(folding->context, true) > limit;
+}
+
+/* row_of returns the row with a key, made when it is first asked for. */
+static row *
+row_of(f6_projection_fold *folding, Datum key)
+{
+	const TypeCacheEntry *type = folding->key_type;
+	bool found;
+	row_entry *entry = rows_insert(folding->rows, key, &found);
+	MemoryContext caller;
+
+	if (found)
+		return entry->row;
+	caller = MemoryContextSwitchTo(folding->context);
+	entry->key = datumCopy(key, type->typbyval, type->typlen);
+	entry->row = palloc0(sizeof(row));
+	entry->row->key = entry->key;
+	entry->row->last_material_time = DT_NOBEGIN;
+	MemoryContextSwitchTo(caller);
+	return entry->row;
+}
+
+/* start_from begins the fold of a row with a state, NULL for none; it must last as long as the rows. */
+static void
+start_from(f6_projection_fold *folding, row *row, Jsonb *state)
+{
+	row->fold = f6_fold_begin(folding->context);
+	if (state != NULL)
+		f6_fold_resume(row->fold, state);
+}
+
+/*
+ * read_row looks for a row in the table, and for how far it had come if it has ended.  One that is in neither place, and may end, is taken
+ * where the ends are kept, and then looked for again: somebody else may have had it.
+ */
+static void
+read_row(f6_projection_fold *folding, row *row)
+{
+	f6_projection *projection = folding->projection;
+	MemoryContext caller = MemoryContextSwitchTo(folding->context);
+	f6_projection_row found = { .last_material_time = DT_NOBEGIN };
+
+	row->is_there = f6_projection_row_read(projection, row->key, folding->with_others, &found);
+	if (!row->is_there && folding->may_end)
+	{
+		row->has_end = f6_projection_end_read(projection, row->key, folding->with_others, &found);
+		row->is_there =
+			folding->with_others && f6_projection_row_read(projection, row->key, true, &found);
+	}
+	row->last_position = found.last_position;
+	row->last_material_time = found.last_material_time;
+	start_from(folding, row, found.state);
+	row->is_read = true;
+	MemoryContextSwitchTo(caller);
+}
+
+/* is_later tells whether a claim comes after all that a row counts. */
+static bool
+is_later(const row *row, const f6_claim *claim)
+{
+	return claim->position > row->last_position && claim->material_time >= row->last_material_time;
+}
+
+/* A claim on its way into rows. */
+typedef struct claim_taker
+{
+	f6_projection_fold *folding;
+	const f6_claim *claim;
+} claim_taker;
+
+/* take_claim_for folds a claim into the row of a key, or has that folded anew. */
+static void
+take_claim_for(void *state, Datum key)
+{
+	claim_taker *taker = state;
+	f6_projection_fold *folding = taker->folding;
+	const f6_claim *claim = taker->claim;
+	row *row = row_of(folding, key);
+
+	if (!row->is_read)
+		read_row(folding, row);
+	row->is_anew = row->is_anew || !is_later(row, claim);
+	if (!row->is_anew)
+		f6_state_fold(row->fold, folding->types, claim);
+	row->is_changed = true;
+	row->last_position = Max(row->last_position, claim->position);
+	row->last_material_time = Max(row->last_material_time, claim->material_time);
+}
+
+/* meet_key makes a row for a key. */
+static void
+meet_key(void *state, Datum key)
+{
+	(void) row_of(state, key);
+}
+
+/* What is folded anew because of an event. */
+typedef struct anew_taker
+{
+	f6_projection_fold *folding;
+	int64 position;
+} anew_taker;
+
+/* take_anew has the row of a key folded anew. */
+static void
+take_anew(void *state, Datum key)
+{
+	anew_taker *taker = state;
+	row *row = row_of(taker->folding, key);
+
+	if (!row->is_read)
+		read_row(taker->folding, row);
+	row->is_anew = true;
+	row->is_changed = true;
+	row->last_position = Max(row->last_position, taker->position);
+}
+
+/* column returns a column of an event, a value of type f6.event. */
+static Datum
+column(HeapTupleHeader event, int number, bool *isnull)
+{
+	return GetAttributeByNum(event, (AttrNumber) number, isnull);
+}
+
+/* type_key returns the type and version of an event. */
+static f6_type_key
+type_key(HeapTupleHeader event)
+{
+	bool isnull;
+	text *name = DatumGetTextPP(column(event, F6_EVENT_EVENT_TYPE, &isnull));
+	text *version = DatumGetTextPP(column(event, F6_EVENT_EVENT_VERSION, &isnull));
+	f6_type_key key = { VARDATA_ANY(name), VARDATA_ANY(version), (int) VARSIZE_ANY_EXHDR(name),
+						(int) VARSIZE_ANY_EXHDR(version) };
+
+	return key;
+}
+
+/* read_claim reads a claim as it was recorded, and tells whether the projection counts it: with legal force, if only that counts. */
+static bool
+read_claim(f6_projection_fold *folding, HeapTupleHeader event, bool legal, f6_claim *claim)
+{
+	const f6_event_type *type = f6_claim_type(folding->types, type_key(event));
+	JsonbValue data;
+	bool isnull;
+
+	if (f6_claim_handler(type)->way == F6_FOLD_NOTHING || (legal && !type->legal_when_claimed))
+		return false;
+	claim->position = DatumGetInt64(column(event, F6_EVENT_POSITION_COLUMN, &isnull));
+	claim->id = *DatumGetUUIDP(column(event, F6_EVENT_ID, &isnull));
+	claim->occurred_at = DatumGetTimestampTz(column(event, F6_EVENT_OCCURRED_AT, &isnull));
+	claim->type = type;
+	claim->stored_type = type;
+	claim->data = DatumGetJsonbP(column(event, F6_EVENT_DATA, &isnull));
+	claim->row = event;
+	f6_jsonb_root(claim->data, &data);
+	claim->material_time = type->valid_from == NULL
+							   ? claim->occurred_at
+							   : f6_material_time(type, &data, claim->occurred_at);
+	return true;
+}
+
+/* each_claim_key passes on the keys of a claim as it counts. */
+static void
+each_claim_key(f6_projection_fold *folding, const f6_claim *claim, f6_key_receiver receive,
+			   void *state)
+{
+	f6_projection *projection = folding->projection;
+	Datum event = PointerGetDatum(claim->row);
+
+	/* Its objects are the same in every version. */
+	if (projection->key_text != NULL)
+		event = f6_claim_row(folding->types, claim, f6_claim_data(folding->types, claim));
+	f6_projection_key_each(projection->key, event, receive, state);
+}
+
+/* decides tells whether an event that is no claim may change what the projection counts. */
+static bool
+decides(const f6_projection_fold *folding, HeapTupleHeader event)
+{
+	bool isnull;
+	Oid kind = DatumGetObjectId(column(event, F6_EVENT_EVENT_KIND, &isnull));
+
+	return folding->projection->legal || kind == folding->correction_kind;
+}
+
+/* What is passed on of a thread: the keys of its claims, as recorded and as its corrections restate them. */
+typedef struct thread_reader
+{
+	f6_projection_fold *folding;
+	List *claims; /* of f6_claim */
+	List *said;	  /* by corrections: of f6_claim, without a type of their own */
+	f6_key_receiver receive;
+	void *state;
+} thread_reader;
+
+/* read_thread_event takes note of an event of a thread. */
+static void
+read_thread_event(void *state, const f6_object_event *event)
+{
+	thread_reader *reader = state;
+	f6_projection_fold *folding = reader->folding;
+	f6_claim *claim = palloc0(sizeof(f6_claim));
+	JsonbValue data;
+
+	claim->position = event->position;
+	claim->id = event->id;
+	claim->occurred_at = event->occurred_at;
+	claim->type = f6_claim_type(folding->types, event->type);
+	claim->data = DatumGetJsonbPCopy(event->data);
+	claim->row = DatumGetHeapTupleHeader(datumCopy(event->row, false, -1));
+	f6_jsonb_root(claim->data, &data);
+	if (event->kind == folding->claim_kind)
+		reader->claims = lappend(reader->claims, claim);
+	else if (event->kind == folding->correction_kind && !f6_jsonb_is_null(&data))
+		reader->said = lappend(reader->said, claim);
+}
+
+/* each_restated_key passes on the keys of a claim as a correction would restate it. */
+static void
+each_restated_key(thread_reader *reader, const f6_claim *claim, const f6_claim *said)
+{
+	f6_claim restated = *claim;
+
+	restated.data = said->data;
+	restated.occurred_at = said->occurred_at;
+	if (strcmp(claim->type->event_type, said->type->event_type) == 0)
+		restated.type = said->type;
+	each_claim_key(reader->folding, &restated, reader->receive, reader->state);
+}
+
+/* each_thread_key passes on the keys that the claims of an event's thread have, or may have had. */
+static void
+each_thread_key(f6_projection_fold *folding, HeapTupleHeader event, f6_key_receiver receive,
+				void *state)
+{
+	thread_reader reader = { folding, NIL, NIL, receive, state };
+	bool isnull;
+	int64 until = folding->until == 0 ? PG_INT64_MAX : folding->until;
+	f6_object_reading reading = { .positions = f6_event_thread(
+									  DatumGetUUIDP(column(event, F6_EVENT_ID, &isnull)), until),
+								  .known_at = DT_NOEND,
+								  .with_row = true };
+	ListCell *cell;
+	ListCell *other;
+
+	f6_object_events_read(&reading, read_thread_event, &reader);
+	foreach (cell, reader.claims)
+	{
+		const f6_claim *claim = lfirst(cell);
+
+		if (f6_claim_handler(claim->type)->way == F6_FOLD_NOTHING)
+			continue;
+		each_claim_key(folding, claim, receive, state);
+		foreach (other, reader.said)
+			each_restated_key(&reader, claim, lfirst(other));
+	}
+}
+
+/* each_decided_key passes on the keys of the rows that a correction or validation may change. */
+static void
+each_decided_key(f6_projection_fold *folding, HeapTupleHeader event, f6_key_receiver receive,
+				 void *state)
+{
+	/* It names all the objects of what it references. */
+	if (folding->projection->key_text == NULL)
+		f6_projection_key_each(folding->projection->key, PointerGetDatum(event), receive, state);
+	else
+		each_thread_key(folding, event, receive, state);
+}
+
+/* begin_reading has what is read be of now: what has been written before too. */
+static void
+begin_reading(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* describe says of an error which event was being folded. */
+static void
+describe(void *id)
+{
+	errcontext("fold of event %s", f6_uuid_text(id));
+}
+
+/* take_claim folds a claim into its rows. */
+static void
+take_claim(f6_projection_fold *folding, HeapTupleHeader event)
+{
+	f6_claim claim = { 0 };
+	claim_taker taker = { folding, &claim };
+
+	if (read_claim(folding, event, folding->projection->legal, &claim))
+		each_claim_key(folding, &claim, take_claim_for, &taker);
+}
+
+/* take_decision has the rows folded anew that a correction or validation may change. */
+static void
+take_decision(f6_projection_fold *folding, HeapTupleHeader event)
+{
+	anew_taker taker = { .folding = folding };
+	bool isnull;
+
+	if (!decides(folding, event))
+		return;
+	taker.position = DatumGetInt64(column(event, F6_EVENT_POSITION_COLUMN, &isnull));
+	begin_reading();
+	each_decided_key(folding, event, take_anew, &taker);
+	PopActiveSnapshot();
+}
+
+/* is_claim tells whether an event is a claim. */
+static bool
+is_claim(const f6_projection_fold *folding, HeapTupleHeader event)
+{
+	bool isnull;
+
+	return DatumGetObjectId(column(event, F6_EVENT_EVENT_KIND, &isnull)) == folding->claim_kind;
+}
+
+/* f6_projection_fold_take takes the next event, a value of type f6.event: positions ascend. */
+void
+f6_projection_fold_take(f6_projection_fold *folding, Datum event)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
+	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	ErrorContextCallback context = { error_context_stack, describe, NULL };
+	bool isnull;
+
+	context.arg = DatumGetUUIDP(column(header, F6_EVENT_ID, &isnull));
+	error_context_stack = &context;
+	if (is_claim(folding, header))
+		take_claim(folding, header);
+	else
+		take_decision(folding, header);
+	error_context_stack = context.previous;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(folding->event);
+}
+
+/* f6_projection_fold_meet takes note of the rows that an event concerns, which is to be taken when they are locked. */
+void
+f6_projection_fold_meet(f6_projection_fold *folding, Datum event)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
+	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	f6_claim claim = { 0 };
+
+	if (is_claim(folding, header))
+	{
+		if (read_claim(folding, header, folding->projection->legal, &claim))
+			each_claim_key(folding, &claim, meet_key, folding);
+	}
+	else if (decides(folding, header))
+	{
+		begin_reading();
+		each_decided_key(folding, header, meet_key, folding);
+		PopActiveSnapshot();
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(folding->event);
+}
+
+/* compare_rows brings rows in the order of their keys, for qsort_arg. */
+static int
+compare_rows(const void *a, const void *b, void *type)
+{
+	const row *first = *(row *const *) a;
+	const row *second = *(row *const *) b;
+
+	return DatumGetInt32(FunctionCall2Coll(&((TypeCacheEntry *) type)->cmp_proc_finfo,
+										   DEFAULT_COLLATION_OID, first->key, second->key));
+}
+
+/* rows_in_order returns the rows in the order of their keys: that in which everybody locks them. */
+static row **
+rows_in_order(f6_projection_fold *folding, uint64 *count)
+{
+	row **list =
+		MemoryContextAllocHuge(folding->context, sizeof(row *) * Max(folding->rows->members, 1));
+	rows_iterator iterator;
+	row_entry *entry;
+
+	*count = 0;
+	rows_start_iterate(folding->rows, &iterator);
+	while ((entry = rows_iterate(folding->rows, &iterator)) != NULL)
+		list[(*count)++] = entry->row;
+	qsort_arg(list, *count, sizeof(row *), compare_rows, folding->key_type);
+	return list;
+}
+
+/* f6_projection_fold_lock locks the rows that were met. */
+void
+f6_projection_fold_lock(f6_projection_fold *folding)
+{
+	uint64 count;
+	row **list = rows_in_order(folding, &count);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!list[i]->is_read)
+			read_row(folding, list[i]);
+	}
+}
+
+/* begin_anew begins the fold of a row from nothing. */
+static void
+begin_anew(f6_projection_fold *folding, row *row)
+{
+	row->last_material_time = DT_NOBEGIN;
+	row->is_empty = true;
+	start_from(folding, row, NULL);
+}
+
+/* fold_counted folds a claim that counts into a row that is folded anew. */
+static void
+fold_counted(f6_projection_fold *folding, row *row, const f6_claim *claim)
+{
+	if (f6_claim_handler(claim->type)->way == F6_FOLD_NOTHING)
+		return;
+	f6_state_fold(row->fold, folding->types, claim);
+	row->last_position = Max(row->last_position, claim->position);
+	row->last_material_time = Max(row->last_material_time, claim->material_time);
+	row->is_empty = false;
+}
+
+/* question_of asks for all claims that count, of an object or at some positions. */
+static f6_question
+question_of(const f6_projection_fold *folding)
+{
+	f6_question question = { .valid_at = DT_NOEND,
+							 .known_at = DT_NOEND,
+							 .legal = folding->projection->legal,
+							 .with_data = true,
+							 .with_row = folding->projection->key_text != NULL ||
+										 f6_fold_program_needs_row(folding->projection->program),
+							 .program = folding->projection->program,
+							 .until = folding->until };
+
+	return question;
+}
+
+/* fold_object folds the row of an object anew. */
+static void
+fold_object(f6_projection_fold *folding, row *row)
+{
+	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	f6_question question = question_of(folding);
+	f6_claims *claims;
+
+	question.object_id = *DatumGetUUIDP(row->key);
+	claims = f6_claims_asof(&question);
+	begin_anew(folding, row);
+	for (uint64 i = 0; i < claims->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fold_counted(folding, row, &claims->claims[i]);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(folding->event);
+}
+
+/* fold_counted_for folds a claim into the row of a key, if that is folded anew. */
+static void
+fold_counted_for(void *state, Datum key)
+{
+	claim_taker *taker = state;
+	row_entry *entry = rows_lookup(taker->folding->rows, key);
+
+	if (entry != NULL && entry->row->is_anew)
+		fold_counted(taker->folding, entry->row, taker->claim);
+}
+
+/* Whether any of some keys is that of a row that is folded anew. */
+typedef struct wanted_key
+{
+	f6_projection_fold *folding;
+	bool is_wanted;
+} wanted_key;
+
+/* want_key notes whether a key is. */
+static void
+want_key(void *state, Datum key)
+{
+	wanted_key *wanted = state;
+	row_entry *entry = rows_lookup(wanted->folding->rows, key);
+
+	wanted->is_wanted |= entry != NULL && entry->row->is_anew;
+}
+
+/* is_wanted tells whether a claim, as it was recorded, has the key of a row that is folded anew. */
+static bool
+is_wanted(void *state, Datum event)
+{
+	wanted_key wanted = { state, false };
+	f6_projection_fold *folding = state;
+	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	f6_claim claim = { 0 };
+
+	/* Without legal force when it was claimed, it may have that by now. */
+	if (read_claim(folding, DatumGetHeapTupleHeader(event), false, &claim))
+		each_claim_key(folding, &claim, want_key, &wanted);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(folding->event);
+	return wanted.is_wanted;
+}
+
+/* fold_keys folds the rows anew that are to be, in one pass over the log. */
+static void
+fold_keys(f6_projection_fold *folding, row **list, uint64 count)
+{
+	MemoryContext reading =
+		AllocSetContextCreate(folding->context, "f6 projection log", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(reading);
+	f6_question question = question_of(folding);
+	f6_claims *claims;
+
+	question.positions =
+		f6_source_positions(folding->projection, folding->until, is_wanted, folding);
+	claims = f6_claims_asof(&question);
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (list[i]->is_anew)
+			begin_anew(folding, list[i]);
+	}
+	for (uint64 i = 0; i < claims->count; i++)
+	{
+		claim_taker taker = { folding, &claims->claims[i] };
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(folding->event);
+		each_claim_key(folding, &claims->claims[i], fold_counted_for, &taker);
+		MemoryContextSwitchTo(reading);
+		MemoryContextReset(folding->event);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(reading);
+}
+
+/* fold_anew folds the rows anew that are to be. */
+static void
+fold_anew(f6_projection_fold *folding, row **list, uint64 count)
+{
+	bool any = false;
+
+	for (uint64 i = 0; i < count && !any; i++)
+		any = list[i]->is_anew;
+	if (!any)
+		return;
+	begin_reading();
+	if (folding->projection->key_text != NULL)
+		fold_keys(folding, list, count);
+	else
+	{
+		for (uint64 i = 0; i < count; i++)
+		{
+			if (list[i]->is_anew)
+				fold_object(folding, list[i]);
+		}
+	}
+	for (uint64 i = 0; i < count; i++)
+		list[i]->is_anew = false;
+	PopActiveSnapshot();
+}
+
+/* write_state writes a row that has a state; another that somebody has made since is taken as the row. */
+static void
+write_state(f6_projection_fold *folding, row *row, f6_projection_row *written)
+{
+	if (!row->is_there && !f6_projection_row_insert(folding->projection, row->key, written))
+	{
+		f6_projection_row found;
+
+		(void) f6_projection_row_read(folding->projection, row->key, true, &found);
+		row->is_anew = true;
+		row->is_there = true;
+		row->last_position = Max(row->last_position, found.last_position);
+		fold_anew(folding, &row, 1);
+		written->state = f6_fold_result(row->fold);
+		written->last_position = row->last_position;
+		written->last_material_time = row->last_material_time;
+	}
+	else if (!row->is_there)
+		return;
+	f6_projection_row_update(folding->projection, row->key, written);
+}
+
+/* write_end writes that a row has no state, or not any more. */
+static void
+write_end(f6_projection_fold *folding, row *row, const f6_projection_row *written)
+{
+	if (row->is_there)
+		f6_projection_row_delete(folding->projection, row->key);
+	if (folding->may_end && !row->is_empty)
+		f6_projection_end_write(folding->projection, row->key, written);
+	else if (row->has_end)
+		f6_projection_end_forget(folding->projection, row->key);
+}
+
+/* describe_row says of an error which row was being written. */
+static void
+describe_row(void *argument)
+{
+	f6_projection_fold *folding = argument;
+
+	errcontext("projection \"%s\"", folding->projection->name);
+}
+
+/* write_row writes a row. */
+static void
+write_row(f6_projection_fold *folding, row *row)
+{
+	f6_projection_row written = { .state = f6_fold_result(row->fold),
+								  .last_position = row->last_position,
+								  .last_material_time = row->last_material_time };
+
+	if (written.state == NULL)
+		write_end(folding, row, &written);
+	else
+	{
+		write_state(folding, row, &written);
+		if (row->has_end)
+			f6_projection_end_forget(folding->projection, row->key);
+	}
+}
+
+/* f6_projection_fold_write writes the rows that have changed, and begins anew with none. */
+void
+f6_projection_fold_write(f6_projection_fold *folding)
+{
+	ErrorContextCallback context = { error_context_stack, describe_row, folding };
+	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	uint64 count;
+	row **list = rows_in_order(folding, &count);
+
+	error_context_stack = &context;
+	fold_anew(folding, list, count);
+	for (uint64 i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (list[i]->is_changed)
+			write_row(folding, list[i]);
+		MemoryContextReset(folding->event);
+	}
+	error_context_stack = context.previous;
+	MemoryContextSwitchTo(caller);
+	begin_rows(folding);
+}

@@ -1,0 +1,10 @@
+/*
+ * projection_inline.h
+ *		Projections that the transactions which append write.
+ */
+#ifndef F6_PROJECTION_INLINE_H
+#define F6_PROJECTION_INLINE_H
+
+extern void f6_projection_inline_init(void);
+
+#endif /* F6_PROJECTION_INLINE_H */

@@ -1,0 +1,172 @@
+/*
+ * projection_run.c
+ *		Taking events into a projection: by its fold, or by its handler.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "f6.h"
+#include "event_row.h"
+#include "projection_fold.h"
+#include "projection_run.h"
+#include "projection_source.h"
+#include "relation.h"
+#include "upcast.h"
+#include "uuid.h"
+
+/* How often, in events, somebody looks how much memory the rows take. */
+#define EVENTS_PER_LOOK 256
+
+/* A run of a projection over the log. */
+typedef struct run
+{
+	f6_projection *projection;
+	f6_projection_fold *folding; /* NULL for a handler */
+	MemoryContext event;		 /* emptied after each event that is handled */
+	FmgrInfo upcasts;			 /* the call site of upcasting */
+	int64 taken;
+} run;
+
+/* describe says of an error which event was being handled. */
+static void
+describe(void *id)
+{
+	errcontext("event %s", f6_uuid_text(id));
+}
+
+/* upcast_event returns an event, a value of type f6.event, in the version to read. */
+static Datum
+upcast_event(run *run, Datum event)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
+	HeapTupleData row = { .t_data = header, .t_len = HeapTupleHeaderGetDatumLength(header) };
+	TupleDesc descriptor =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	HeapTuple upcast;
+
+	ItemPointerSetInvalid(&row.t_self);
+	upcast = f6_upcast_row(&run->upcasts, &row, descriptor, NULL);
+	if (upcast != NULL)
+		event = heap_copy_tuple_as_datum(upcast, descriptor);
+	ReleaseTupleDesc(descriptor);
+	return event;
+}
+
+/* handle lets a projection's handler take an event, in the version to read; it sees what the handling of others has done. */
+static void
+handle(run *run, Datum event)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	MemoryContext caller = MemoryContextSwitchTo(run->event);
+	ErrorContextCallback context = { error_context_stack, describe, NULL };
+	bool isnull;
+
+	context.arg =
+		DatumGetUUIDP(GetAttributeByNum(DatumGetHeapTupleHeader(event), F6_EVENT_ID, &isnull));
+	error_context_stack = &context;
+	InitFunctionCallInfoData(*fcinfo, &run->projection->handler, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[0].value = upcast_event(run, event);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) FunctionCallInvoke(fcinfo);
+	PopActiveSnapshot();
+	error_context_stack = context.previous;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(run->event);
+}
+
+/* take takes the next event of the log. */
+static void
+take(void *state, Datum event)
+{
+	run *run = state;
+	Size limit = (Size) maintenance_work_mem * 1024;
+
+	run->taken++;
+	if (run->folding == NULL)
+	{
+		handle(run, event);
+		return;
+	}
+	f6_projection_fold_take(run->folding, event);
+	if (run->taken % EVENTS_PER_LOOK == 0 && f6_projection_fold_is_large(run->folding, limit))
+		f6_projection_fold_write(run->folding);
+}
+
+/* begin_run begins a run as the projection's owner, in the current memory context. */
+static void
+begin_run(run *run, f6_projection *projection, bool with_others, int64 until)
+{
+	memset(run, 0, sizeof(*run));
+	f6_projection_compile(projection);
+	run->projection = projection;
+	if (projection->program != NULL)
+		run->folding = f6_projection_fold_begin(projection, with_others, until);
+	run->event = AllocSetContextCreate(CurrentMemoryContext, "f6 handler", ALLOCSET_DEFAULT_SIZES);
+	run->upcasts.fn_mcxt = CurrentMemoryContext;
+}
+
+/*
+ * f6_projection_run takes the events after a position, up to another, into a projection, where nobody else does so at the same time; all
+ * of them are visible.  It returns how many they are.
+ */
+int64
+f6_projection_run(f6_projection *projection, int64 after, int64 until)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext working =
+		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
+	f6_acting before;
+	run run;
+
+	MemoryContextSwitchTo(working);
+	f6_projection_act(projection, &before);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	begin_run(&run, projection, false, until);
+	f6_source_read(projection, after, until, take, &run);
+	if (run.folding != NULL)
+		f6_projection_fold_write(run.folding);
+	PopActiveSnapshot();
+	f6_act_end(&before);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(working);
+	return run.taken;
+}
+
+/* f6_projection_run_events takes some events, values of type f6.event, into a projection, as others may do at the same time. */
+void
+f6_projection_run_events(f6_projection *projection, const Datum *events, int count)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext working =
+		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
+	f6_acting before;
+	run run;
+
+	MemoryContextSwitchTo(working);
+	f6_projection_act(projection, &before);
+	begin_run(&run, projection, true, 0);
+	if (run.folding != NULL && count > 1)
+	{
+		/* Everybody locks rows in the same order. */
+		for (int i = 0; i < count; i++)
+			f6_projection_fold_meet(run.folding, events[i]);
+		f6_projection_fold_lock(run.folding);
+	}
+	for (int i = 0; i < count; i++)
+		take(&run, events[i]);
+	if (run.folding != NULL)
+		f6_projection_fold_write(run.folding);
+	f6_act_end(&before);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(working);
+}

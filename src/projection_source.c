@@ -1,0 +1,190 @@
+/*
+ * projection_source.c
+ *		The events of the log that a projection is about, in order.
+ *
+ * They are read by a query, which is planned for the part of the log that it is to read.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type_d.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "f6.h"
+#include "event_thread.h"
+#include "projection_source.h"
+#include "relation.h"
+
+/* Events that are fetched at a time. */
+#define EVENTS_AT_A_TIME 256
+
+/* is_about tells whether a projection does anything with events of a type; it is compiled. */
+static bool
+is_about(const f6_projection *projection, const char *event_type)
+{
+	if (!f6_projection_takes(projection, event_type))
+		return false;
+	return projection->program == NULL ||
+		   f6_fold_program_handler(projection->program, event_type)->way != F6_FOLD_NOTHING;
+}
+
+/* types_of returns the registered types that a projection is about, an array, and whether these are all; inside an SPI connection. */
+static Datum
+types_of(const f6_projection *projection, bool *are_all)
+{
+	Datum *types;
+	int count = 0;
+
+	if (SPI_execute("select distinct event_type from f6.event_type", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the types of events");
+	types = palloc(sizeof(Datum) * Max(SPI_processed, 1));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char *type = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+
+		if (is_about(projection, type))
+			types[count++] = CStringGetTextDatum(type);
+	}
+	*are_all = count == (int) SPI_processed;
+	return PointerGetDatum(construct_array(types, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* decisions returns the condition for events that are no claims, of any type: those that may change what counts. */
+static const char *
+decisions(const f6_projection *projection)
+{
+	if (projection->program == NULL)
+		return "";
+	return projection->legal ? "event_kind <> 'claim' or " : "event_kind = 'correction' or ";
+}
+
+/* open_events opens a cursor over the events after a position up to another; inside an SPI connection. */
+static Portal
+open_events(f6_projection *projection, int64 after, int64 until, bool claims_only)
+{
+	Oid parameters[] = { INT8OID, INT8OID, TEXTARRAYOID };
+	bool are_all;
+	Datum values[] = { Int64GetDatum(after), Int64GetDatum(until), types_of(projection, &are_all) };
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfoString(&query, "select e from f6.event as e"
+								   " where \"position\" > $1 and \"position\" <= $2");
+	if (claims_only)
+		appendStringInfoString(&query, " and event_kind = 'claim'");
+	if (!are_all)
+		appendStringInfo(&query, " and (%sevent_type = any ($3))",
+						 claims_only ? "" : decisions(projection));
+	appendStringInfoString(&query, " order by \"position\"");
+	return SPI_cursor_open_with_args(NULL, query.data, lengthof(parameters), parameters, values,
+									 NULL, true, CURSOR_OPT_NO_SCROLL);
+}
+
+/* read_events passes on the events that a projection is about. */
+static void
+read_events(f6_projection *projection, int64 after, int64 until, bool claims_only,
+			f6_source_receiver receive, void *state)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Portal portal;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	portal = open_events(projection, after, until, claims_only);
+	for (;;)
+	{
+		SPITupleTable *events;
+		uint64 count;
+
+		SPI_cursor_fetch(portal, true, EVENTS_AT_A_TIME);
+		events = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 i = 0; i < count; i++)
+		{
+			MemoryContext here = MemoryContextSwitchTo(caller);
+			bool isnull;
+
+			CHECK_FOR_INTERRUPTS();
+			receive(state, heap_getattr(events->vals[i], 1, events->tupdesc, &isnull));
+			MemoryContextSwitchTo(here);
+		}
+		SPI_freetuptable(events);
+		if (count == 0)
+			break;
+	}
+	SPI_cursor_close(portal);
+	SPI_finish();
+}
+
+/*
+ * f6_source_read passes on the events after a position, up to another, that a projection is about, and what may decide about these.
+ * It reads as the caller, in the active snapshot.
+ */
+void
+f6_source_read(f6_projection *projection, int64 after, int64 until, f6_source_receiver receive,
+			   void *state)
+{
+	read_events(projection, after, until, false, receive, state);
+}
+
+/* Positions that are collected. */
+typedef struct position_list
+{
+	f6_source_filter filter;
+	void *state;
+	uint64 count;
+	uint64 room;
+	Datum *positions;
+} position_list;
+
+/* add_position adds a position. */
+static void
+add_position(position_list *list, Datum position)
+{
+	if (list->count == list->room)
+	{
+		list->room = Max(2 * list->room, 1024);
+		list->positions = list->positions == NULL
+							  ? palloc(sizeof(Datum) * list->room)
+							  : repalloc_huge(list->positions, sizeof(Datum) * list->room);
+	}
+	list->positions[list->count++] = position;
+}
+
+/* add_claim adds the position of a claim that matters. */
+static void
+add_claim(void *state, Datum event)
+{
+	position_list *list = state;
+	bool isnull;
+
+	if (list->filter(list->state, event))
+		add_position(list, GetAttributeByNum(DatumGetHeapTupleHeader(event),
+											 F6_EVENT_POSITION_COLUMN, &isnull));
+}
+
+/*
+ * f6_source_positions returns the positions, an array, of the claims up to one (0: of all) that matter, and of all events that may decide
+ * about claims, with what these are about.
+ */
+Datum
+f6_source_positions(f6_projection *projection, int64 until, f6_source_filter filter, void *state)
+{
+	position_list list = { .filter = filter, .state = state };
+	Datum *decided;
+	int count;
+
+	until = until == 0 ? PG_INT64_MAX : until;
+	read_events(projection, 0, until, true, add_claim, &list);
+	deconstruct_array(DatumGetArrayTypeP(f6_event_decided(until)), INT8OID, sizeof(int64),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &decided, NULL, &count);
+	for (int i = 0; i < count; i++)
+		add_position(&list, decided[i]);
+	return PointerGetDatum(construct_array(list.positions, (int) list.count, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}

@@ -1,0 +1,503 @@
+/*
+ * projection_table.c
+ *		The rows of a projection's table, and what is kept of those that have ended.
+ *
+ * They are read and written by statements, as the projection's owner, so that all that the owner has put on the table goes with it: indexes,
+ * constraints, triggers.  Nobody else writes the table: see f6_guard_projection.
+ *
+ * A fold may end a state, and an event may come later that belongs before the end.  So when a row goes, f6.projection_end keeps how far it had
+ * come.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type_d.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "jsonb_walk.h"
+#include "projection_table.h"
+#include "relation.h"
+
+F6_FUNCTION(f6_guard_projection);
+
+/* The statements, of a projection's table and of f6.projection_end. */
+typedef enum statement
+{
+	READ_ROW,
+	LOCK_ROW,
+	INSERT_ROW,
+	UPDATE_ROW,
+	DELETE_ROW,
+	READ_END,
+	TAKE_END,
+	WRITE_END,
+	FORGET_END,
+	STATEMENTS
+} statement;
+
+/* parameters that all statements begin with, but for those of f6.projection_end, which has the projection's id before */
+enum row_parameter
+{
+	ROW_KEY,
+	ROW_STATE,
+	ROW_LAST_POSITION,
+	ROW_LAST_MATERIAL_TIME,
+	ROW_PARAMETERS
+};
+
+/* The plans of a projection's statements. */
+typedef struct table_plans
+{
+	char *table; /* its name, which may change */
+	SPIPlanPtr plans[STATEMENTS];
+	MemoryContextCallback end;
+} table_plans;
+
+/* The table that is being written. */
+static Oid written_table = InvalidOid;
+
+/* free_plans frees the plans of a projection, when its memory goes. */
+static void
+free_plans(void *argument)
+{
+	table_plans *plans = argument;
+
+	for (int i = 0; i < STATEMENTS; i++)
+	{
+		if (plans->plans[i] != NULL)
+			SPI_freeplan(plans->plans[i]);
+		plans->plans[i] = NULL;
+	}
+}
+
+/* table_name returns the qualified name of a table; one that is gone is an error. */
+static char *
+table_name(const f6_projection *projection)
+{
+	char *name = get_rel_name(projection->table);
+
+	if (name == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the table of projection \"%s\" does not exist", projection->name),
+						errhint("Drop the projection with f6_drop_projection.")));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(projection->table)),
+									  name);
+}
+
+/* key_name returns what the key of a projection's rows is called. */
+static const char *
+key_name(const f6_projection *projection)
+{
+	return projection->key_text == NULL ? "object_id" : "key";
+}
+
+/* add_columns adds what stands for each typed column of a projection, with its name and the number of its parameter. */
+static void
+add_columns(StringInfo text, const f6_projection *projection, bool with_name, bool with_parameter)
+{
+	for (int i = 0; i < projection->column_count; i++)
+	{
+		appendStringInfoString(text, ", ");
+		if (with_name)
+			appendStringInfoString(text, quote_identifier(projection->columns[i].name));
+		if (with_name && with_parameter)
+			appendStringInfoString(text, " = ");
+		if (with_parameter)
+			appendStringInfo(text, "$%d", ROW_PARAMETERS + 1 + i);
+	}
+}
+
+/* insert_text returns the statement that inserts a row, unless there is one. */
+static char *
+insert_text(const f6_projection *projection, const char *table)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "insert into %s (%s, state, last_position, last_material_time", table,
+					 key_name(projection));
+	add_columns(&text, projection, true, false);
+	appendStringInfoString(&text, ") values ($1, $2, $3, $4");
+	add_columns(&text, projection, false, true);
+	appendStringInfo(&text, ") on conflict (%s) do nothing", key_name(projection));
+	return text.data;
+}
+
+/* update_text returns the statement that updates a row. */
+static char *
+update_text(const f6_projection *projection, const char *table)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "update %s set state = $2, last_position = $3, last_material_time = $4",
+					 table);
+	add_columns(&text, projection, true, true);
+	appendStringInfo(&text, " where %s = $1", key_name(projection));
+	return text.data;
+}
+
+/* statement_text returns a statement. */
+static char *
+statement_text(const f6_projection *projection, const char *table, statement number)
+{
+	const char *key = key_name(projection);
+
+	switch (number)
+	{
+		case READ_ROW:
+		case LOCK_ROW:
+			return psprintf(
+				"select state, last_position, last_material_time from %s where %s = $1%s", table,
+				key, number == LOCK_ROW ? " for update" : "");
+		case INSERT_ROW:
+			return insert_text(projection, table);
+		case UPDATE_ROW:
+			return update_text(projection, table);
+		case DELETE_ROW:
+			return psprintf("delete from %s where %s = $1", table, key);
+		case READ_END:
+			return psprintf("select null::jsonb, last_position, last_material_time"
+							" from f6.projection_end where projection_id = %d"
+							" and key = to_jsonb($1)",
+							projection->id);
+		case TAKE_END:
+			return psprintf(
+				"insert into f6.projection_end values (%d, to_jsonb($1), 0, '-infinity')"
+				" on conflict (projection_id, key) do update"
+				" set last_position = projection_end.last_position"
+				" returning null::jsonb, last_position, last_material_time",
+				projection->id);
+		case WRITE_END:
+			return psprintf("insert into f6.projection_end values (%d, to_jsonb($1), $3, $4)"
+							" on conflict (projection_id, key) do update"
+							" set last_position = greatest(projection_end.last_position,"
+							" excluded.last_position), last_material_time ="
+							" greatest(projection_end.last_material_time,"
+							" excluded.last_material_time)",
+							projection->id);
+		default:
+			return psprintf("delete from f6.projection_end where projection_id = %d"
+							" and key = to_jsonb($1)",
+							projection->id);
+	}
+}
+
+/* parameter_count returns how many parameters a statement has. */
+static int
+parameter_count(const f6_projection *projection, statement number)
+{
+	if (number == INSERT_ROW || number == UPDATE_ROW)
+		return ROW_PARAMETERS + projection->column_count;
+	return number == WRITE_END ? ROW_PARAMETERS : ROW_KEY + 1;
+}
+
+/* prepare returns the plan of a statement, for as long as the projection is kept; inside an SPI connection. */
+static SPIPlanPtr
+prepare(f6_projection *projection, const char *table, statement number)
+{
+	int count = parameter_count(projection, number);
+	Oid *types = palloc(sizeof(Oid) * (ROW_PARAMETERS + projection->column_count));
+	SPIPlanPtr plan;
+
+	types[ROW_KEY] = f6_projection_key_type(projection->key)->type_id;
+	types[ROW_STATE] = JSONBOID;
+	types[ROW_LAST_POSITION] = INT8OID;
+	types[ROW_LAST_MATERIAL_TIME] = TIMESTAMPTZOID;
+	for (int i = 0; i < projection->column_count; i++)
+		types[ROW_PARAMETERS + i] = projection->columns[i].type;
+	plan = SPI_prepare(statement_text(projection, table, number), count, types);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not plan a statement of projection \"%s\": %s", projection->name,
+			 SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* plans_of returns the plans of a projection, those that are there; another name of its table makes them void. */
+static table_plans *
+plans_of(f6_projection *projection)
+{
+	table_plans *plans = projection->table_plans;
+	char *table = table_name(projection);
+
+	if (plans == NULL)
+	{
+		plans = MemoryContextAllocZero(projection->context, sizeof(table_plans));
+		plans->end.func = free_plans;
+		plans->end.arg = plans;
+		MemoryContextRegisterResetCallback(projection->context, &plans->end);
+		projection->table_plans = plans;
+	}
+	if (plans->table == NULL || strcmp(plans->table, table) != 0)
+	{
+		free_plans(plans);
+		plans->table = MemoryContextStrdup(projection->context, table);
+	}
+	return plans;
+}
+
+/* run_plan runs a plan, whose table the guard lets be written meanwhile. */
+static int
+run_plan(SPIPlanPtr plan, Oid table, Datum *values, const char *nulls)
+{
+	Oid before = written_table;
+	volatile int result = 0;
+
+	written_table = table;
+	PG_TRY();
+	{
+		result = SPI_execute_plan(plan, values, nulls, false, 0);
+	}
+	PG_FINALLY();
+	{
+		written_table = before;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* execute runs a statement, inside an SPI connection. */
+static void
+execute(f6_projection *projection, statement number, Datum *values, const char *nulls)
+{
+	table_plans *plans = plans_of(projection);
+	int result;
+
+	if (plans->plans[number] == NULL)
+		plans->plans[number] = prepare(projection, plans->table, number);
+	result = run_plan(plans->plans[number], projection->table, values, nulls);
+	if (result < 0)
+		elog(ERROR, "could not run a statement of projection \"%s\": %s", projection->name,
+			 SPI_result_code_string(result));
+}
+
+/* run_own runs a statement on f6.projection_end, as its owner, inside an SPI connection. */
+static void
+run_own(f6_projection *projection, statement number, Datum *values)
+{
+	Oid table = f6_relation_oid(F6_PROJECTION_END);
+	f6_acting before;
+
+	f6_act_as(f6_relation_owner(table), NULL, &before);
+	execute(projection, number, values, NULL);
+	f6_act_end(&before);
+}
+
+/* connect begins to run statements. */
+static void
+connect(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+/* take_row returns the row that a statement found, if it did, in the caller's memory context. */
+static bool
+take_row(f6_projection_row *row, MemoryContext context)
+{
+	MemoryContext caller;
+	bool isnull;
+	Datum state;
+
+	if (SPI_processed == 0)
+		return false;
+	state = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	caller = MemoryContextSwitchTo(context);
+	row->state = isnull ? NULL : DatumGetJsonbPCopy(state);
+	MemoryContextSwitchTo(caller);
+	row->last_position =
+		DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	row->last_material_time = DatumGetTimestampTz(
+		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	return true;
+}
+
+/* f6_projection_row_read reads a row into the current memory context, locked or not, and tells whether there is one. */
+bool
+f6_projection_row_read(f6_projection *projection, Datum key, bool lock, f6_projection_row *row)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool found;
+
+	connect();
+	execute(projection, lock ? LOCK_ROW : READ_ROW, &key, NULL);
+	found = take_row(row, caller);
+	SPI_finish();
+	return found;
+}
+
+/* describe_column says of an error for which column a value was meant. */
+static void
+describe_column(void *argument)
+{
+	const f6_projection_column *column = argument;
+
+	errcontext("column \"%s\" from \"%s\" of the state", column->name, column->pointer.text);
+}
+
+/* read_value makes a value for a column of text. */
+static Datum
+read_value(const f6_projection_column *column, char *text)
+{
+	ErrorContextCallback context = { error_context_stack, describe_column, (void *) column };
+	Oid function;
+	Oid parameter;
+	Datum value;
+
+	error_context_stack = &context;
+	getTypeInputInfo(column->type, &function, &parameter);
+	value = OidInputFunctionCall(function, text, parameter, column->typmod);
+	error_context_stack = context.previous;
+	return value;
+}
+
+/* value_text returns a value as JSON text. */
+static char *
+value_text(const JsonbValue *value)
+{
+	JsonbValue copy = *value;
+	Jsonb *document = JsonbValueToJsonb(&copy);
+
+	return JsonbToCString(NULL, &document->root, VARSIZE(document));
+}
+
+/* column_value returns what a state has for a column. */
+static Datum
+column_value(const f6_projection_column *column, Jsonb *state, bool *isnull)
+{
+	JsonbValue root;
+	JsonbValue value;
+
+	f6_jsonb_root(state, &root);
+	*isnull = !f6_pointer_get(&column->pointer, &root, &value) || f6_jsonb_is_null(&value);
+	if (*isnull)
+		return (Datum) 0;
+	if (column->type == JSONBOID)
+		return JsonbPGetDatum(JsonbValueToJsonb(&value));
+	if (value.type == jbvString)
+		return read_value(column, pnstrdup(value.val.string.val, value.val.string.len));
+	return read_value(column, value_text(&value));
+}
+
+/* write_row runs a statement with a row. */
+static uint64
+write_row(f6_projection *projection, statement number, Datum key, const f6_projection_row *row)
+{
+	int count = ROW_PARAMETERS + projection->column_count;
+	Datum *values;
+	char *nulls;
+	uint64 written;
+
+	connect();
+	values = palloc(sizeof(Datum) * count);
+	nulls = palloc(count);
+	memset(nulls, ' ', count);
+	values[ROW_KEY] = key;
+	values[ROW_STATE] = JsonbPGetDatum(row->state);
+	values[ROW_LAST_POSITION] = Int64GetDatum(row->last_position);
+	values[ROW_LAST_MATERIAL_TIME] = TimestampTzGetDatum(row->last_material_time);
+	for (int i = 0; i < projection->column_count; i++)
+	{
+		bool isnull;
+
+		values[ROW_PARAMETERS + i] = column_value(&projection->columns[i], row->state, &isnull);
+		nulls[ROW_PARAMETERS + i] = isnull ? 'n' : ' ';
+	}
+	execute(projection, number, values, nulls);
+	written = SPI_processed;
+	SPI_finish();
+	return written;
+}
+
+/* f6_projection_row_insert inserts a row, unless there is one; it tells whether it did. */
+bool
+f6_projection_row_insert(f6_projection *projection, Datum key, const f6_projection_row *row)
+{
+	return write_row(projection, INSERT_ROW, key, row) > 0;
+}
+
+/* f6_projection_row_update updates a row. */
+void
+f6_projection_row_update(f6_projection *projection, Datum key, const f6_projection_row *row)
+{
+	(void) write_row(projection, UPDATE_ROW, key, row);
+}
+
+/* f6_projection_row_delete deletes a row. */
+void
+f6_projection_row_delete(f6_projection *projection, Datum key)
+{
+	connect();
+	execute(projection, DELETE_ROW, &key, NULL);
+	SPI_finish();
+}
+
+/*
+ * f6_projection_end_read reads how far a row had come that has ended, and tells whether one has.  To take it, for one that is in
+ * nobody's hands, makes others wait who want the same; there is one then.
+ */
+bool
+f6_projection_end_read(f6_projection *projection, Datum key, bool take, f6_projection_row *row)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool found;
+
+	connect();
+	run_own(projection, take ? TAKE_END : READ_END, &key);
+	found = take_row(row, caller);
+	SPI_finish();
+	return found;
+}
+
+/* f6_projection_end_write keeps how far a row had come that has ended. */
+void
+f6_projection_end_write(f6_projection *projection, Datum key, const f6_projection_row *row)
+{
+	Datum values[ROW_PARAMETERS];
+
+	values[ROW_KEY] = key;
+	values[ROW_STATE] = (Datum) 0;
+	values[ROW_LAST_POSITION] = Int64GetDatum(row->last_position);
+	values[ROW_LAST_MATERIAL_TIME] = TimestampTzGetDatum(row->last_material_time);
+	connect();
+	run_own(projection, WRITE_END, values);
+	SPI_finish();
+}
+
+/* f6_projection_end_forget forgets a row that had ended, since it is there again. */
+void
+f6_projection_end_forget(f6_projection *projection, Datum key)
+{
+	connect();
+	run_own(projection, FORGET_END, &key);
+	SPI_finish();
+}
+
+/* f6_guard_projection is the trigger that lets nobody but the projection write its table; a dump's rows may come back. */
+Datum
+f6_guard_projection(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		f6_refuse_protocol("f6_guard_projection");
+	if (RelationGetRelid(trigger->tg_relation) != written_table &&
+		!(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && f6_is_restoring(trigger->tg_relation)))
+		ereport(ERROR, (errcode(F6_ERR_FORBIDDEN_CHANGE),
+						errmsg("table \"%s\" is written by its projection alone",
+							   RelationGetRelationName(trigger->tg_relation)),
+						errhint("Append events. A projection that is made with writable => true "
+								"leaves its table open.")));
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,33 @@
+/*
+ * projection_table.h
+ *		The rows of a projection's table, and what is kept of those that have ended.
+ */
+#ifndef F6_PROJECTION_TABLE_H
+#define F6_PROJECTION_TABLE_H
+
+#include "datatype/timestamp.h"
+
+#include "projection.h"
+
+/* A row of a projection. */
+typedef struct f6_projection_row
+{
+	Jsonb *state;					/* NULL: there is none, or not any more */
+	int64 last_position;			/* of the events that made it */
+	TimestampTz last_material_time; /* of the claims that it counts */
+} f6_projection_row;
+
+extern bool f6_projection_row_read(f6_projection *projection, Datum key, bool lock,
+								   f6_projection_row *row);
+extern bool f6_projection_row_insert(f6_projection *projection, Datum key,
+									 const f6_projection_row *row);
+extern void f6_projection_row_update(f6_projection *projection, Datum key,
+									 const f6_projection_row *row);
+extern void f6_projection_row_delete(f6_projection *projection, Datum key);
+extern bool f6_projection_end_read(f6_projection *projection, Datum key, bool take,
+								   f6_projection_row *row);
+extern void f6_projection_end_write(f6_projection *projection, Datum key,
+									const f6_projection_row *row);
+extern void f6_projection_end_forget(f6_projection *projection, Datum key);
+
+#endif /* F6_PROJECTION_TABLE_H */
