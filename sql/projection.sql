@@ -13,6 +13,7 @@ create table f6.projection (
     time_zone text not null,
     table_name regclass,
     owner regrole not null,
+    next_fold jsonb,
     primary key (projection_id),
     unique (name),
     check (mode operator(pg_catalog.=) any (array['inline', 'async', 'live']))
@@ -30,6 +31,7 @@ comment on column f6.projection.legal is 'whether it counts only what has legal 
 comment on column f6.projection.time_zone is 'the time zone in which dates without one are read';
 comment on column f6.projection.table_name is 'the table or view that has its rows; NULL: it has a handler';
 comment on column f6.projection.owner is 'as whom its functions are run, the log is read for it and its rows are written';
+comment on column f6.projection.next_fold is 'the fold that it is to be rebuilt with; the null of JSON: merging; NULL: it stays as it is';
 
 create function f6.projection_before_change() returns trigger
     language plpgsql
@@ -70,13 +72,37 @@ comment on column f6.projection_end.key is 'the key of the row';
 comment on column f6.projection_end.last_position is 'the last event that the row had';
 comment on column f6.projection_end.last_material_time is 'the latest material time of its claims';
 
+create table f6.rebuild (
+    projection_id integer not null,
+    part integer not null,
+    parts integer not null,
+    table_name regclass not null,
+    began_at timestamptz not null,
+    "position" bigint not null,
+    until bigint not null,
+    events bigint not null,
+    updated_at timestamptz not null,
+    primary key (projection_id, part)
+) with (fillfactor = 50);
+comment on table f6.rebuild is 'the rebuilds that are under way, part by part: each has the rows of some keys';
+comment on column f6.rebuild.projection_id is 'the projection';
+comment on column f6.rebuild.part is 'the part, counted from 0';
+comment on column f6.rebuild.parts is 'how many parts there are';
+comment on column f6.rebuild.table_name is 'the table that is being filled';
+comment on column f6.rebuild.began_at is 'when the rebuild began';
+comment on column f6.rebuild."position" is 'the part has the events up to this position';
+comment on column f6.rebuild.until is 'and is to have them up to this one';
+comment on column f6.rebuild.events is 'how many events have been read for the part';
+comment on column f6.rebuild.updated_at is 'when that was';
+
 create function f6.projection_after_delete() returns trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
 as $body$
 begin
     delete from f6.projection_progress as p where p.projection_id = old.projection_id;
-    delete from f6.projection_end as e where e.projection_id = old.projection_id;
+    delete from f6.projection_end as e where e.projection_id in (old.projection_id, - old.projection_id);
+    delete from f6.rebuild as r where r.projection_id = old.projection_id;
     return null;
 end
 $body$;
@@ -287,7 +313,11 @@ create function @extschema@.f6_projections(
     language sql volatile
 as $$
     select p.name, p.mode,
-           case when p.table_name is not null and c.oid is null then 'lost' else 'ready' end,
+           case when p.table_name is not null and c.oid is null then 'lost'
+                when exists (select 1 from f6.rebuild as r where r.projection_id operator(pg_catalog.=) p.projection_id)
+                    then 'rebuilding'
+                when p.next_fold is not null then 'stale'
+                else 'ready' end,
            case when c.oid is not null then p.table_name::text end,
            case when p.mode operator(pg_catalog.=) 'async' then coalesce(g."position", 0) end,
            l.events, l.since, g.refreshed_at
@@ -303,3 +333,103 @@ as $$
         order by p.name
 $$;
 comment on function @extschema@.f6_projections() is 'the projections, with how far they have come';
+
+create view f6.rebuild_progress as
+    select p.name, pg_catalog.min(r.began_at) as began_at,
+           pg_catalog.sum(r."position")::bigint as done, pg_catalog.sum(r.until)::bigint as total,
+           pg_catalog.sum(r.events)::bigint as events,
+           (pg_catalog.sum(r.events) operator(pg_catalog./)
+            nullif(extract(epoch from pg_catalog.max(r.updated_at) operator(pg_catalog.-) pg_catalog.min(r.began_at)), 0)
+           )::bigint as events_per_second,
+           (pg_catalog.max(r.updated_at) operator(pg_catalog.-) pg_catalog.min(r.began_at)) operator(pg_catalog.*)
+           ((pg_catalog.sum(r.until) operator(pg_catalog.-) pg_catalog.sum(r."position")) operator(pg_catalog./)
+            nullif(pg_catalog.sum(r."position"), 0))::double precision as remaining
+        from f6.rebuild as r
+        join f6.projection as p using (projection_id)
+        group by p.projection_id;
+comment on view f6.rebuild_progress is 'how far the rebuilds have come that are under way';
+comment on column f6.rebuild_progress.name is 'the projection';
+comment on column f6.rebuild_progress.began_at is 'when its rebuild began';
+comment on column f6.rebuild_progress.done is 'the positions of the log that have been read, over all parts';
+comment on column f6.rebuild_progress.total is 'those that are to be read, over all parts';
+comment on column f6.rebuild_progress.events is 'the events that were read at them, over all parts';
+comment on column f6.rebuild_progress.events_per_second is 'as many in a second since it began, as of the last part that was written';
+comment on column f6.rebuild_progress.remaining is 'the time that the rest takes if it goes on so';
+
+create function f6.take_rebuild_part(name text) returns boolean
+    language c volatile as 'MODULE_PATHNAME', 'f6_take_rebuild_part';
+comment on function f6.take_rebuild_part(text) is
+    'fills some of a table that is to be rebuilt, and tells whether there is anything left that nobody is at';
+
+create function f6.put_rebuild(name text) returns boolean
+    language c volatile as 'MODULE_PATHNAME', 'f6_put_rebuild';
+comment on function f6.put_rebuild(text) is
+    'makes the rows of a projection those that were rebuilt, if all parts are whole, and tells whether it did';
+
+create function f6.begin_rebuild(name text, parts integer) returns void
+    language c volatile as 'MODULE_PATHNAME', 'f6_begin_rebuild';
+comment on function f6.begin_rebuild(text, integer) is 'begins to rebuild a projection, unless that is under way';
+
+create function f6.drop_rebuild(name text) returns boolean
+    language c volatile as 'MODULE_PATHNAME', 'f6_drop_rebuild';
+comment on function f6.drop_rebuild(text) is 'drops what a rebuild has made, and tells whether there was one';
+
+create procedure @extschema@.f6_rebuild(name text, parts integer default null)
+    language plpgsql
+as $body$
+begin
+    perform f6.begin_rebuild(name, parts);
+    commit;
+    loop
+        while f6.take_rebuild_part(name) loop
+            commit;
+        end loop;
+        commit;
+        exit when f6.put_rebuild(name);
+        commit;
+    end loop;
+    perform f6.drop_rebuild(name);
+end
+$body$;
+comment on procedure @extschema@.f6_rebuild(text, integer) is
+    'makes the rows of a projection anew from the log beside those that are there, and then puts them in their place';
+
+create function @extschema@.f6_cancel_rebuild(name text) returns void
+    language plpgsql volatile
+as $body$
+begin
+    if not f6.drop_rebuild(name) then
+        raise exception 'projection "%" is not being rebuilt', name using errcode = 'undefined_object';
+    end if;
+end
+$body$;
+comment on function @extschema@.f6_cancel_rebuild(text) is 'drops what the rebuild of a projection has made so far';
+
+create function @extschema@.f6_change_fold(name text, fold jsonb) returns void
+    language plpgsql volatile
+as $body$
+declare
+    changed f6.projection;
+begin
+    perform f6.lock_projection(name);
+    select p.* into changed from f6.projection as p where p.name operator(pg_catalog.=) f6_change_fold.name;
+    if changed.handler is not null then
+        raise exception 'projection "%" has a handler', name using errcode = 'invalid_parameter_value';
+    end if;
+    perform f6.projection_shape(null, fold, null, null, null);
+    if exists (select 1 from f6.rebuild as r where r.projection_id operator(pg_catalog.=) changed.projection_id) then
+        raise exception 'projection "%" is being rebuilt', name
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = 'Wait for that, or end it with f6_cancel_rebuild.';
+    end if;
+    if changed.mode operator(pg_catalog.=) 'live' then
+        update f6.projection as p set fold = f6_change_fold.fold
+            where p.projection_id operator(pg_catalog.=) changed.projection_id;
+    else
+        update f6.projection as p set next_fold = coalesce(f6_change_fold.fold, 'null')
+            where p.projection_id operator(pg_catalog.=) changed.projection_id;
+    end if;
+end
+$body$;
+comment on function @extschema@.f6_change_fold(text, jsonb) is
+    'gives a projection another fold, with which it is to be rebuilt; until then it goes on with the one that it has';

@@ -9,16 +9,28 @@
 #include "catalog/pg_type_d.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
+#include "utils/typcache.h"
 
 #include "f6.h"
 #include "errors.h"
 #include "event_row.h"
 #include "relation.h"
 
+/* row_type_of returns what stands for a row type as it is now; 0 where nothing does. */
+static uint64
+row_type_of(TupleDesc descriptor)
+{
+	if (descriptor->tdtypeid == RECORDOID || !OidIsValid(descriptor->tdtypeid))
+		return 0;
+	return assign_record_type_identifier(descriptor->tdtypeid, descriptor->tdtypmod);
+}
+
 /* f6_event_check_columns refuses a table, or rows of it, whose columns somebody has changed. */
 void
 f6_event_check_columns(TupleDesc descriptor)
 {
+	static uint64 checked;
+	uint64 row_type = row_type_of(descriptor);
 	static const f6_column columns[] = {
 		{ "position", INT8OID },		  { "zone_id", INT4OID },
 		{ "event_kind", InvalidOid },	  { "id", UUIDOID },
@@ -32,7 +44,10 @@ f6_event_check_columns(TupleDesc descriptor)
 	};
 
 	StaticAssertStmt(lengthof(columns) == F6_EVENT_COLUMNS, "each column has a name and a type");
+	if (row_type != 0 && row_type == checked)
+		return;
 	f6_check_columns(descriptor, F6_EVENT, columns, lengthof(columns));
+	checked = row_type;
 }
 
 /* f6_event_check_table refuses a log whose columns somebody has changed; it stays as it is until the transaction ends. */

@@ -17,19 +17,16 @@
 
 struct f6_fold
 {
-	MemoryContext context; /* holds the tree */
-	MemoryContext scratch; /* emptied after every result; NULL before the first */
-	MemoryContext event;   /* emptied after every event that is not merged; NULL before the first */
+	MemoryContext context; /* holds the tree, and maybe many others */
 	bool exists;		   /* is there a state? */
 	f6_tree_node root;
 	Jsonb *returned; /* by a function: what the tree refers to; NULL: nothing */
 };
 
-/* Begins a fold from nothing; it lives in a child of the given context, and ends with it. */
+/* Begins a fold from nothing; it lives in the given context, and ends with it. */
 f6_fold *
-f6_fold_begin(MemoryContext parent)
+f6_fold_begin(MemoryContext context)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "f6 fold", ALLOCSET_START_SMALL_SIZES);
 	f6_fold *fold = MemoryContextAllocZero(context, sizeof(f6_fold));
 
 	fold->context = context;
@@ -53,15 +50,6 @@ f6_fold_merge(f6_fold *fold, const JsonbValue *patch)
 {
 	f6_tree_merge(fold->context, &fold->root, patch);
 	fold->exists = true;
-}
-
-/* scratch_of returns a context that is made when it is first needed. */
-static MemoryContext
-scratch_of(MemoryContext *scratch, MemoryContext parent, const char *name)
-{
-	if (*scratch == NULL)
-		*scratch = AllocSetContextCreateInternal(parent, name, ALLOCSET_START_SMALL_SIZES);
-	return *scratch;
 }
 
 /* replace puts what a function has returned in the place of the state; NULL for none. */
@@ -114,45 +102,45 @@ run(f6_fold *fold, const f6_fold_handler *handler, const f6_fold_event *event)
 		replace(fold, NULL);
 }
 
-/* f6_fold_apply folds an event by its handler.  The event may be freed afterwards. */
+/* f6_fold_apply folds an event by its handler.  It leaves litter in the current memory context; the event may be freed afterwards. */
 void
 f6_fold_apply(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event)
 {
-	MemoryContext caller;
-
-	if (handler->way == F6_FOLD_NOTHING)
-		return;
-	if (handler->way == F6_FOLD_MERGE)
+	switch (handler->way)
 	{
-		f6_fold_merge(fold, &event->data);
-		return;
+		case F6_FOLD_NOTHING:
+			break;
+		case F6_FOLD_MERGE:
+			f6_fold_merge(fold, &event->data);
+			break;
+		case F6_FOLD_RULES:
+			run(fold, handler, event);
+			break;
+		case F6_FOLD_FUNCTION:
+			call(fold, handler, event);
+			break;
 	}
-	caller = MemoryContextSwitchTo(scratch_of(&fold->event, fold->context, "f6 fold event"));
-	if (handler->way == F6_FOLD_RULES)
-		run(fold, handler, event);
-	else
-		call(fold, handler, event);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(fold->event);
 }
 
 /* Returns the state so far in the current memory context, or NULL when nothing was merged.  The fold may go on. */
 Jsonb *
 f6_fold_result(f6_fold *fold)
 {
-	MemoryContext caller;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch;
 	Jsonb *written;
 	Jsonb *result;
 
 	if (!fold->exists)
 		return NULL;
 
-	caller = MemoryContextSwitchTo(scratch_of(&fold->scratch, fold->context, "f6 fold result"));
+	scratch = AllocSetContextCreate(caller, "f6 fold result", ALLOCSET_START_SMALL_SIZES);
+	MemoryContextSwitchTo(scratch);
 	written = f6_tree_write(&fold->root);
 	MemoryContextSwitchTo(caller);
 
 	result = palloc(VARSIZE(written));
 	memcpy(result, written, VARSIZE(written));
-	MemoryContextReset(fold->scratch);
+	MemoryContextDelete(scratch);
 	return result;
 }

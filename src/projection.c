@@ -42,7 +42,8 @@ enum projection_column
 	PROJECTION_TIME_ZONE,
 	PROJECTION_TABLE,
 	PROJECTION_OWNER,
-	PROJECTION_COLUMNS = PROJECTION_OWNER
+	PROJECTION_NEXT_FOLD,
+	PROJECTION_COLUMNS = PROJECTION_NEXT_FOLD
 };
 
 static const char *const mode_names[] = { "inline", "async", "live" };
@@ -114,6 +115,20 @@ read_jsonb(Datum value, bool isnull)
 	return isnull ? NULL : DatumGetJsonbPCopy(value);
 }
 
+/* read_next_fold reads the fold with which a projection is to be rebuilt. */
+static void
+read_next_fold(f6_projection *projection, Datum value, bool isnull)
+{
+	Jsonb *fold = read_jsonb(value, isnull);
+	JsonbValue root;
+
+	if (fold == NULL)
+		return;
+	f6_jsonb_root(fold, &root);
+	projection->has_next_fold = true;
+	projection->next_fold = f6_jsonb_is_null(&root) ? NULL : fold;
+}
+
 /* read_row reads a row of f6.projection into the current memory context. */
 static f6_projection *
 read_row(HeapTuple row, TupleDesc descriptor)
@@ -137,6 +152,7 @@ read_row(HeapTuple row, TupleDesc descriptor)
 	projection->table =
 		nulls[PROJECTION_TABLE - 1] ? InvalidOid : DatumGetObjectId(values[PROJECTION_TABLE - 1]);
 	projection->owner = DatumGetObjectId(values[PROJECTION_OWNER - 1]);
+	read_next_fold(projection, values[PROJECTION_NEXT_FOLD - 1], nulls[PROJECTION_NEXT_FOLD - 1]);
 	projection->context = CurrentMemoryContext;
 	return projection;
 }
@@ -168,6 +184,7 @@ check_table(TupleDesc descriptor)
 		{ "time_zone", TEXTOID },
 		{ "table_name", REGCLASSOID },
 		{ "owner", REGROLEOID },
+		{ "next_fold", JSONBOID },
 	};
 
 	StaticAssertStmt(lengthof(columns) == PROJECTION_COLUMNS, "each column has a name and a type");
@@ -294,6 +311,31 @@ f6_projections_inline(void)
 {
 	ready();
 	return inline_projections;
+}
+
+/*
+ * f6_projection_shadow returns a projection like another, with the fold that this is to have, whose rows are made in another table; it is good
+ * until the end of the transaction.
+ */
+f6_projection *
+f6_projection_shadow(const f6_projection *projection, Oid table)
+{
+	MemoryContext context =
+		AllocSetContextCreate(TopTransactionContext, "f6 shadow", ALLOCSET_SMALL_SIZES);
+	f6_projection *shadow = MemoryContextAlloc(context, sizeof(f6_projection));
+
+	*shadow = *projection;
+	shadow->context = context;
+	shadow->id = -projection->id;
+	shadow->table = table;
+	if (projection->has_next_fold)
+		shadow->fold = projection->next_fold;
+	shadow->is_compiled = false;
+	shadow->program = NULL;
+	shadow->key = NULL;
+	shadow->columns = NULL;
+	shadow->table_plans = NULL;
+	return shadow;
 }
 
 /* f6_projection_act begins to act as a projection's owner. */

@@ -43,8 +43,14 @@ typedef struct f6_projection
 	int type_count;		  /* -1: all types */
 	const char **types;	  /* and patterns of them */
 	Jsonb *fold;		  /* NULL: data is merged */
+	bool has_next_fold;	  /* is it to be rebuilt with another? */
+	Jsonb *next_fold;	  /* JSON's null: data is merged */
 	const char *handler_text;
 	Jsonb *columns_text;
+
+	/* of one that is being rebuilt: it has the keys of one of so many parts; 0: all */
+	int part;
+	int parts;
 
 	/* once it is compiled */
 	bool is_compiled;
@@ -63,6 +69,7 @@ extern f6_projection *f6_projection_find(const char *name);
 extern f6_projection *f6_projection_get(const char *name);
 extern f6_projection *f6_projection_of_id(int32 id);
 extern List *f6_projections_inline(void);
+extern f6_projection *f6_projection_shadow(const f6_projection *projection, Oid table);
 extern void f6_projection_act(const f6_projection *projection, f6_acting *before);
 extern void f6_projection_compile(f6_projection *projection);
 extern f6_projection_column *f6_projection_columns(Jsonb *document, int *count);

@@ -25,8 +25,7 @@
 #include "errors.h"
 #include "event_type.h"
 #include "horizon.h"
-#include "lock.h"
-#include "projection.h"
+#include "projection_progress.h"
 #include "projection_run.h"
 #include "registered_function.h"
 #include "relation.h"
@@ -149,104 +148,12 @@ f6_projection_shape(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 
-/* argument_projection returns the projection that a function's argument names. */
-static f6_projection *
-argument_projection(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("name must not be NULL")));
-	return f6_projection_get(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-}
-
-/* check_snapshot refuses a transaction that does not see what others have committed by now. */
-static void
-check_snapshot(void)
-{
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-						errmsg("a projection cannot be changed with a snapshot of before"),
-						errhint("Do it in a transaction that is READ COMMITTED.")));
-}
-
-/* lock_projection lets nobody else refresh or change a projection until the transaction ends; it returns what it is then. */
-static f6_projection *
-lock_projection(f6_projection *projection)
-{
-	const char *name = projection->name;
-	LOCKTAG tag;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, f6_relation_oid(F6_PROJECTION), projection->id, 0);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	AcceptInvalidationMessages();
-	return f6_projection_get(name);
-}
-
-/* pause_appends lets nobody else append until the transaction ends. */
-static void
-pause_appends(void)
-{
-	f6_locks locks;
-
-	f6_locks_begin(&locks);
-	f6_locks_query(&locks);
-	f6_locks_query_all(&locks);
-	f6_locks_take(&locks);
-}
-
-/* run_progress runs a statement on f6.projection_progress as its owner; inside an SPI connection. */
-static void
-run_progress(const char *text, int count, Oid *types, Datum *values, bool reads)
-{
-	f6_acting before;
-
-	f6_act_as(f6_relation_owner(f6_relation_oid(F6_PROJECTION_PROGRESS)), NULL, &before);
-	if (SPI_execute_with_args(text, count, types, values, NULL, reads, 0) < 0)
-		elog(ERROR, "could not run a statement on f6.projection_progress");
-	f6_act_end(&before);
-}
-
-/* read_position returns the position up to which a projection has the events, in the active snapshot, or in a new one. */
-static int64
-read_position(const f6_projection *projection, bool in_active_snapshot)
-{
-	Oid types[] = { INT4OID };
-	Datum values[] = { Int32GetDatum(projection->id) };
-	int64 position = 0;
-	bool isnull;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	run_progress("select \"position\" from f6.projection_progress where projection_id = $1", 1,
-				 types, values, in_active_snapshot);
-	if (SPI_processed > 0)
-		position =
-			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	return position;
-}
-
-/* write_position writes the position up to which a projection has the events. */
-static void
-write_position(const f6_projection *projection, int64 position)
-{
-	Oid types[] = { INT4OID, INT8OID };
-	Datum values[] = { Int32GetDatum(projection->id), Int64GetDatum(position) };
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	run_progress("insert into f6.projection_progress values ($1, $2, clock_timestamp())"
-				 " on conflict (projection_id) do update set \"position\" = excluded.\"position\","
-				 " refreshed_at = excluded.refreshed_at",
-				 2, types, values, false);
-	SPI_finish();
-}
-
 /* f6.lock_projection(name) lets nobody else refresh or change a projection until the transaction ends. */
 Datum
 f6_lock_projection(PG_FUNCTION_ARGS)
 {
-	check_snapshot();
-	(void) lock_projection(argument_projection(fcinfo));
+	f6_projection_check_snapshot();
+	(void) f6_projection_lock(f6_projection_argument(fcinfo));
 	PG_RETURN_VOID();
 }
 
@@ -255,7 +162,7 @@ Datum
 f6_pause_appends(PG_FUNCTION_ARGS)
 {
 	(void) fcinfo;
-	pause_appends();
+	f6_appends_pause();
 	PG_RETURN_VOID();
 }
 
@@ -266,14 +173,14 @@ f6_pause_appends(PG_FUNCTION_ARGS)
 Datum
 f6_fill_projection(PG_FUNCTION_ARGS)
 {
-	f6_projection *projection = argument_projection(fcinfo);
+	f6_projection *projection = f6_projection_argument(fcinfo);
 	int64 filled;
 
-	check_snapshot();
-	projection = lock_projection(projection);
+	f6_projection_check_snapshot();
+	projection = f6_projection_lock(projection);
 	filled = f6_horizon_now(false);
 	(void) f6_projection_run(projection, 0, filled);
-	pause_appends();
+	f6_appends_pause();
 	(void) f6_projection_run(projection, filled, f6_horizon_now(true));
 	PG_RETURN_VOID();
 }
@@ -282,7 +189,7 @@ f6_fill_projection(PG_FUNCTION_ARGS)
 Datum
 f6_refresh(PG_FUNCTION_ARGS)
 {
-	f6_projection *projection = argument_projection(fcinfo);
+	f6_projection *projection = f6_projection_argument(fcinfo);
 	int64 position;
 	int64 horizon;
 	int64 taken;
@@ -291,14 +198,14 @@ f6_refresh(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(0);
 	PreventCommandIfReadOnly("f6_refresh()");
 	PreventCommandIfParallelMode("f6_refresh()");
-	check_snapshot();
-	projection = lock_projection(projection);
-	position = read_position(projection, false);
+	f6_projection_check_snapshot();
+	projection = f6_projection_lock(projection);
+	position = f6_projection_position(projection, false);
 	horizon = f6_horizon_now(false);
 	if (horizon <= position)
 		PG_RETURN_INT64(0);
 	taken = f6_projection_run(projection, position, horizon);
-	write_position(projection, horizon);
+	f6_projection_set_position(projection, horizon);
 	PG_RETURN_INT64(taken);
 }
 
@@ -311,7 +218,7 @@ has_come(const f6_projection *projection, int64 position)
 	if (projection->mode != F6_PROJECTION_ASYNC)
 		return true;
 	PushActiveSnapshot(GetLatestSnapshot());
-	has = read_position(projection, true) >= position;
+	has = f6_projection_position(projection, true) >= position;
 	PopActiveSnapshot();
 	return has;
 }
@@ -330,7 +237,7 @@ wait_a_moment(long milliseconds)
 Datum
 f6_wait_for(PG_FUNCTION_ARGS)
 {
-	f6_projection *projection = argument_projection(fcinfo);
+	f6_projection *projection = f6_projection_argument(fcinfo);
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz end;
 	long wait = FIRST_WAIT;

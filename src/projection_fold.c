@@ -216,10 +216,21 @@ is_later(const row *row, const f6_claim *claim)
 	return claim->position > row->last_position && claim->material_time >= row->last_material_time;
 }
 
+/* is_own tells whether the row of a key is one of those that are to be made. */
+static bool
+is_own(const f6_projection_fold *folding, Datum key)
+{
+	const f6_projection *projection = folding->projection;
+
+	return projection->parts <= 1 || (int) (hash_key(folding->key_type, key) %
+											(uint32) projection->parts) == projection->part;
+}
+
 /* A claim on its way into rows. */
 typedef struct claim_taker
 {
 	f6_projection_fold *folding;
+	f6_claim_types *types;
 	const f6_claim *claim;
 } claim_taker;
 
@@ -230,13 +241,16 @@ take_claim_for(void *state, Datum key)
 	claim_taker *taker = state;
 	f6_projection_fold *folding = taker->folding;
 	const f6_claim *claim = taker->claim;
-	row *row = row_of(folding, key);
+	row *row;
 
+	if (!is_own(folding, key))
+		return;
+	row = row_of(folding, key);
 	if (!row->is_read)
 		read_row(folding, row);
 	row->is_anew = row->is_anew || !is_later(row, claim);
 	if (!row->is_anew)
-		f6_state_fold(row->fold, folding->types, claim);
+		f6_state_fold(row->fold, taker->types, claim);
 	row->is_changed = true;
 	row->last_position = Max(row->last_position, claim->position);
 	row->last_material_time = Max(row->last_material_time, claim->material_time);
@@ -261,8 +275,11 @@ static void
 take_anew(void *state, Datum key)
 {
 	anew_taker *taker = state;
-	row *row = row_of(taker->folding, key);
+	row *row;
 
+	if (!is_own(taker->folding, key))
+		return;
+	row = row_of(taker->folding, key);
 	if (!row->is_read)
 		read_row(taker->folding, row);
 	row->is_anew = true;
@@ -316,15 +333,15 @@ read_claim(f6_projection_fold *folding, HeapTupleHeader event, bool legal, f6_cl
 
 /* each_claim_key passes on the keys of a claim as it counts. */
 static void
-each_claim_key(f6_projection_fold *folding, const f6_claim *claim, f6_key_receiver receive,
-			   void *state)
+each_claim_key(f6_projection_fold *folding, f6_claim_types *types, const f6_claim *claim,
+			   f6_key_receiver receive, void *state)
 {
 	f6_projection *projection = folding->projection;
 	Datum event = PointerGetDatum(claim->row);
 
 	/* Its objects are the same in every version. */
 	if (projection->key_text != NULL)
-		event = f6_claim_row(folding->types, claim, f6_claim_data(folding->types, claim));
+		event = f6_claim_row(types, claim, f6_claim_data(types, claim));
 	f6_projection_key_each(projection->key, event, receive, state);
 }
 
@@ -380,7 +397,8 @@ each_restated_key(thread_reader *reader, const f6_claim *claim, const f6_claim *
 	restated.occurred_at = said->occurred_at;
 	if (strcmp(claim->type->event_type, said->type->event_type) == 0)
 		restated.type = said->type;
-	each_claim_key(reader->folding, &restated, reader->receive, reader->state);
+	each_claim_key(reader->folding, reader->folding->types, &restated, reader->receive,
+				   reader->state);
 }
 
 /* each_thread_key passes on the keys that the claims of an event's thread have, or may have had. */
@@ -405,7 +423,7 @@ each_thread_key(f6_projection_fold *folding, HeapTupleHeader event, f6_key_recei
 
 		if (f6_claim_handler(claim->type)->way == F6_FOLD_NOTHING)
 			continue;
-		each_claim_key(folding, claim, receive, state);
+		each_claim_key(folding, folding->types, claim, receive, state);
 		foreach (other, reader.said)
 			each_restated_key(&reader, claim, lfirst(other));
 	}
@@ -443,10 +461,10 @@ static void
 take_claim(f6_projection_fold *folding, HeapTupleHeader event)
 {
 	f6_claim claim = { 0 };
-	claim_taker taker = { folding, &claim };
+	claim_taker taker = { folding, folding->types, &claim };
 
 	if (read_claim(folding, event, folding->projection->legal, &claim))
-		each_claim_key(folding, &claim, take_claim_for, &taker);
+		each_claim_key(folding, folding->types, &claim, take_claim_for, &taker);
 }
 
 /* take_decision has the rows folded anew that a correction or validation may change. */
@@ -504,7 +522,7 @@ f6_projection_fold_meet(f6_projection_fold *folding, Datum event)
 	if (is_claim(folding, header))
 	{
 		if (read_claim(folding, header, folding->projection->legal, &claim))
-			each_claim_key(folding, &claim, meet_key, folding);
+			each_claim_key(folding, folding->types, &claim, meet_key, folding);
 	}
 	else if (decides(folding, header))
 	{
@@ -570,11 +588,11 @@ begin_anew(f6_projection_fold *folding, row *row)
 
 /* fold_counted folds a claim that counts into a row that is folded anew. */
 static void
-fold_counted(f6_projection_fold *folding, row *row, const f6_claim *claim)
+fold_counted(row *row, f6_claim_types *types, const f6_claim *claim)
 {
 	if (f6_claim_handler(claim->type)->way == F6_FOLD_NOTHING)
 		return;
-	f6_state_fold(row->fold, folding->types, claim);
+	f6_state_fold(row->fold, types, claim);
 	row->last_position = Max(row->last_position, claim->position);
 	row->last_material_time = Max(row->last_material_time, claim->material_time);
 	row->is_empty = false;
@@ -600,20 +618,24 @@ question_of(const f6_projection_fold *folding)
 static void
 fold_object(f6_projection_fold *folding, row *row)
 {
-	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	MemoryContext reading =
+		AllocSetContextCreate(folding->context, "f6 projection object", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(reading);
 	f6_question question = question_of(folding);
 	f6_claims *claims;
 
 	question.object_id = *DatumGetUUIDP(row->key);
 	claims = f6_claims_asof(&question);
 	begin_anew(folding, row);
+	MemoryContextSwitchTo(folding->event);
 	for (uint64 i = 0; i < claims->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		fold_counted(folding, row, &claims->claims[i]);
+		fold_counted(row, claims->types, &claims->claims[i]);
+		MemoryContextReset(folding->event);
 	}
 	MemoryContextSwitchTo(caller);
-	MemoryContextReset(folding->event);
+	MemoryContextDelete(reading);
 }
 
 /* fold_counted_for folds a claim into the row of a key, if that is folded anew. */
@@ -624,7 +646,7 @@ fold_counted_for(void *state, Datum key)
 	row_entry *entry = rows_lookup(taker->folding->rows, key);
 
 	if (entry != NULL && entry->row->is_anew)
-		fold_counted(taker->folding, entry->row, taker->claim);
+		fold_counted(entry->row, taker->types, taker->claim);
 }
 
 /* Whether any of some keys is that of a row that is folded anew. */
@@ -655,7 +677,7 @@ is_wanted(void *state, Datum event)
 
 	/* Without legal force when it was claimed, it may have that by now. */
 	if (read_claim(folding, DatumGetHeapTupleHeader(event), false, &claim))
-		each_claim_key(folding, &claim, want_key, &wanted);
+		each_claim_key(folding, folding->types, &claim, want_key, &wanted);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(folding->event);
 	return wanted.is_wanted;
@@ -681,11 +703,11 @@ fold_keys(f6_projection_fold *folding, row **list, uint64 count)
 	}
 	for (uint64 i = 0; i < claims->count; i++)
 	{
-		claim_taker taker = { folding, &claims->claims[i] };
+		claim_taker taker = { folding, claims->types, &claims->claims[i] };
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(folding->event);
-		each_claim_key(folding, &claims->claims[i], fold_counted_for, &taker);
+		each_claim_key(folding, claims->types, &claims->claims[i], fold_counted_for, &taker);
 		MemoryContextSwitchTo(reading);
 		MemoryContextReset(folding->event);
 	}

@@ -32,6 +32,8 @@ typedef struct run
 	MemoryContext event;		 /* emptied after each event that is handled */
 	FmgrInfo upcasts;			 /* the call site of upcasting */
 	int64 taken;
+	bool is_part; /* does it end when the rows are large? */
+	int64 until;  /* the position that it comes to */
 } run;
 
 /* describe says of an error which event was being handled. */
@@ -83,22 +85,29 @@ handle(run *run, Datum event)
 	MemoryContextReset(run->event);
 }
 
-/* take takes the next event of the log. */
-static void
+/* take takes the next event of the log, and tells whether to go on. */
+static bool
 take(void *state, Datum event)
 {
 	run *run = state;
 	Size limit = (Size) maintenance_work_mem * 1024;
+	bool isnull;
 
 	run->taken++;
 	if (run->folding == NULL)
 	{
 		handle(run, event);
-		return;
+		return true;
 	}
 	f6_projection_fold_take(run->folding, event);
-	if (run->taken % EVENTS_PER_LOOK == 0 && f6_projection_fold_is_large(run->folding, limit))
-		f6_projection_fold_write(run->folding);
+	if (run->taken % EVENTS_PER_LOOK != 0 || !f6_projection_fold_is_large(run->folding, limit))
+		return true;
+	f6_projection_fold_write(run->folding);
+	if (!run->is_part)
+		return true;
+	run->until = DatumGetInt64(
+		GetAttributeByNum(DatumGetHeapTupleHeader(event), F6_EVENT_POSITION_COLUMN, &isnull));
+	return false;
 }
 
 /* begin_run begins a run as the projection's owner, in the current memory context. */
@@ -114,6 +123,31 @@ begin_run(run *run, f6_projection *projection, bool with_others, int64 until)
 	run->upcasts.fn_mcxt = CurrentMemoryContext;
 }
 
+/* run_log runs a projection over the log after a position, up to another. */
+static void
+run_log(run *run, f6_projection *projection, int64 after, int64 until, bool is_part)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext working =
+		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
+	f6_acting before;
+
+	MemoryContextSwitchTo(working);
+	f6_projection_act(projection, &before);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	begin_run(run, projection, false, until);
+	run->is_part = is_part;
+	run->until = until;
+	f6_source_read(projection, after, until, take, run);
+	if (run->folding != NULL)
+		f6_projection_fold_write(run->folding);
+	PopActiveSnapshot();
+	f6_act_end(&before);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(working);
+}
+
 /*
  * f6_projection_run takes the events after a position, up to another, into a projection, where nobody else does so at the same time; all
  * of them are visible.  It returns how many they are.
@@ -121,25 +155,21 @@ begin_run(run *run, f6_projection *projection, bool with_others, int64 until)
 int64
 f6_projection_run(f6_projection *projection, int64 after, int64 until)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext working =
-		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
-	f6_acting before;
 	run run;
 
-	MemoryContextSwitchTo(working);
-	f6_projection_act(projection, &before);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	begin_run(&run, projection, false, until);
-	f6_source_read(projection, after, until, take, &run);
-	if (run.folding != NULL)
-		f6_projection_fold_write(run.folding);
-	PopActiveSnapshot();
-	f6_act_end(&before);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(working);
+	run_log(&run, projection, after, until, false);
 	return run.taken;
+}
+
+/* f6_projection_run_part does so until its rows fill the memory that there is for them, and returns the position that it has come to. */
+int64
+f6_projection_run_part(f6_projection *projection, int64 after, int64 until, int64 *taken)
+{
+	run run;
+
+	run_log(&run, projection, after, until, true);
+	*taken = run.taken;
+	return run.until;
 }
 
 /* f6_projection_run_events takes some events, values of type f6.event, into a projection, as others may do at the same time. */
@@ -163,7 +193,7 @@ f6_projection_run_events(f6_projection *projection, const Datum *events, int cou
 		f6_projection_fold_lock(run.folding);
 	}
 	for (int i = 0; i < count; i++)
-		take(&run, events[i]);
+		(void) take(&run, events[i]);
 	if (run.folding != NULL)
 		f6_projection_fold_write(run.folding);
 	f6_act_end(&before);

@@ -85,6 +85,27 @@ open_events(f6_projection *projection, int64 after, int64 until, bool claims_onl
 									 NULL, true, CURSOR_OPT_NO_SCROLL);
 }
 
+/* pass_on passes on the events that were fetched, and tells whether to go on. */
+static bool
+pass_on(MemoryContext caller, f6_source_receiver receive, void *state)
+{
+	SPITupleTable *events = SPI_tuptable;
+	uint64 count = SPI_processed;
+	bool goes_on = count > 0;
+
+	for (uint64 i = 0; i < count && goes_on; i++)
+	{
+		MemoryContext here = MemoryContextSwitchTo(caller);
+		bool isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		goes_on = receive(state, heap_getattr(events->vals[i], 1, events->tupdesc, &isnull));
+		MemoryContextSwitchTo(here);
+	}
+	SPI_freetuptable(events);
+	return goes_on;
+}
+
 /* read_events passes on the events that a projection is about. */
 static void
 read_events(f6_projection *projection, int64 after, int64 until, bool claims_only,
@@ -96,27 +117,9 @@ read_events(f6_projection *projection, int64 after, int64 until, bool claims_onl
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	portal = open_events(projection, after, until, claims_only);
-	for (;;)
-	{
-		SPITupleTable *events;
-		uint64 count;
-
+	do
 		SPI_cursor_fetch(portal, true, EVENTS_AT_A_TIME);
-		events = SPI_tuptable;
-		count = SPI_processed;
-		for (uint64 i = 0; i < count; i++)
-		{
-			MemoryContext here = MemoryContextSwitchTo(caller);
-			bool isnull;
-
-			CHECK_FOR_INTERRUPTS();
-			receive(state, heap_getattr(events->vals[i], 1, events->tupdesc, &isnull));
-			MemoryContextSwitchTo(here);
-		}
-		SPI_freetuptable(events);
-		if (count == 0)
-			break;
-	}
+	while (pass_on(caller, receive, state));
 	SPI_cursor_close(portal);
 	SPI_finish();
 }
@@ -157,7 +160,7 @@ add_position(position_list *list, Datum position)
 }
 
 /* add_claim adds the position of a claim that matters. */
-static void
+static bool
 add_claim(void *state, Datum event)
 {
 	position_list *list = state;
@@ -166,6 +169,7 @@ add_claim(void *state, Datum event)
 	if (list->filter(list->state, event))
 		add_position(list, GetAttributeByNum(DatumGetHeapTupleHeader(event),
 											 F6_EVENT_POSITION_COLUMN, &isnull));
+	return true;
 }
 
 /*

@@ -7,8 +7,8 @@
 
 #include "projection.h"
 
-/* Who is told of an event, a value of type f6.event, good until the next one. */
-typedef void (*f6_source_receiver)(void *state, Datum event);
+/* Who is told of an event, a value of type f6.event, good until the next one; it tells whether to go on. */
+typedef bool (*f6_source_receiver)(void *state, Datum event);
 
 /* Who tells whether a claim matters. */
 typedef bool (*f6_source_filter)(void *state, Datum event);

@@ -80,9 +80,9 @@ free_plans(void *argument)
 	}
 }
 
-/* table_name returns the qualified name of a table; one that is gone is an error. */
-static char *
-table_name(const f6_projection *projection)
+/* f6_projection_table_name returns the qualified name of a projection's table; one that is gone is an error. */
+char *
+f6_projection_table_name(const f6_projection *projection)
 {
 	char *name = get_rel_name(projection->table);
 
@@ -94,9 +94,9 @@ table_name(const f6_projection *projection)
 									  name);
 }
 
-/* key_name returns what the key of a projection's rows is called. */
-static const char *
-key_name(const f6_projection *projection)
+/* f6_projection_key_name returns what the key of a projection's rows is called. */
+const char *
+f6_projection_key_name(const f6_projection *projection)
 {
 	return projection->key_text == NULL ? "object_id" : "key";
 }
@@ -125,11 +125,11 @@ insert_text(const f6_projection *projection, const char *table)
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "insert into %s (%s, state, last_position, last_material_time", table,
-					 key_name(projection));
+					 f6_projection_key_name(projection));
 	add_columns(&text, projection, true, false);
 	appendStringInfoString(&text, ") values ($1, $2, $3, $4");
 	add_columns(&text, projection, false, true);
-	appendStringInfo(&text, ") on conflict (%s) do nothing", key_name(projection));
+	appendStringInfo(&text, ") on conflict (%s) do nothing", f6_projection_key_name(projection));
 	return text.data;
 }
 
@@ -143,7 +143,7 @@ update_text(const f6_projection *projection, const char *table)
 	appendStringInfo(&text, "update %s set state = $2, last_position = $3, last_material_time = $4",
 					 table);
 	add_columns(&text, projection, true, true);
-	appendStringInfo(&text, " where %s = $1", key_name(projection));
+	appendStringInfo(&text, " where %s = $1", f6_projection_key_name(projection));
 	return text.data;
 }
 
@@ -151,7 +151,7 @@ update_text(const f6_projection *projection, const char *table)
 static char *
 statement_text(const f6_projection *projection, const char *table, statement number)
 {
-	const char *key = key_name(projection);
+	const char *key = f6_projection_key_name(projection);
 
 	switch (number)
 	{
@@ -228,7 +228,7 @@ static table_plans *
 plans_of(f6_projection *projection)
 {
 	table_plans *plans = projection->table_plans;
-	char *table = table_name(projection);
+	char *table = f6_projection_table_name(projection);
 
 	if (plans == NULL)
 	{
@@ -299,6 +299,64 @@ connect(void)
 {
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+}
+
+/* f6_projection_column_list returns the names of the columns of a projection's table, of that of a name in a query, or of any (NULL). */
+char *
+f6_projection_column_list(const f6_projection *projection, const char *of)
+{
+	const char *names[] = { f6_projection_key_name(projection), "state", "last_position",
+							"last_material_time" };
+	int count;
+	const f6_projection_column *columns = f6_projection_columns(projection->columns_text, &count);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < (int) lengthof(names) + count; i++)
+		appendStringInfo(
+			&list, "%s%s%s%s", i == 0 ? "" : ", ", of == NULL ? "" : of, of == NULL ? "" : ".",
+			i < (int) lengthof(names) ? names[i]
+									  : quote_identifier(columns[i - (int) lengthof(names)].name));
+	return list.data;
+}
+
+/* put runs a statement that writes a projection's table, as its owner; inside an SPI connection. */
+static void
+put(const f6_projection *projection, const char *text)
+{
+	f6_acting before;
+	SPIPlanPtr plan;
+
+	f6_projection_act(projection, &before);
+	plan = SPI_prepare(text, 0, NULL);
+	if (plan == NULL || run_plan(plan, projection->table, NULL, NULL) < 0)
+		elog(ERROR, "could not put the rows of projection \"%s\"", projection->name);
+	f6_act_end(&before);
+}
+
+/* f6_projection_table_put makes the rows of a projection those of another table; what is the same stays as it is. */
+void
+f6_projection_table_put(const f6_projection *projection, Oid table)
+{
+	char *old = f6_projection_table_name(projection);
+	char *new = quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+										   get_rel_name(table));
+	const char *key = f6_projection_key_name(projection);
+	char *columns = f6_projection_column_list(projection, NULL);
+	char *values = f6_projection_column_list(projection, "n");
+
+	connect();
+	put(projection, psprintf("delete from %s as o where not exists"
+							 " (select from %s as n where n.%s = o.%s)",
+							 old, new, key, key));
+	put(projection, psprintf("update %s as o set (%s) = row (%s) from %s as n where n.%s = o.%s and"
+							 " (n.state, n.last_position, n.last_material_time) is distinct from"
+							 " (o.state, o.last_position, o.last_material_time)",
+							 old, columns, values, new, key, key));
+	put(projection, psprintf("insert into %s (%s) select %s from %s as n where not exists"
+							 " (select from %s as o where o.%s = n.%s)",
+							 old, columns, values, new, old, key, key));
+	SPI_finish();
 }
 
 /* take_row returns the row that a statement found, if it did, in the caller's memory context. */

@@ -24,6 +24,10 @@ extern bool f6_projection_row_insert(f6_projection *projection, Datum key,
 extern void f6_projection_row_update(f6_projection *projection, Datum key,
 									 const f6_projection_row *row);
 extern void f6_projection_row_delete(f6_projection *projection, Datum key);
+extern char *f6_projection_table_name(const f6_projection *projection);
+extern const char *f6_projection_key_name(const f6_projection *projection);
+extern char *f6_projection_column_list(const f6_projection *projection, const char *of);
+extern void f6_projection_table_put(const f6_projection *projection, Oid table);
 extern bool f6_projection_end_read(f6_projection *projection, Datum key, bool take,
 								   f6_projection_row *row);
 extern void f6_projection_end_write(f6_projection *projection, Datum key,

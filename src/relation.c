@@ -36,6 +36,9 @@ static struct
 } known[MAX_KNOWN_RELATIONS];
 static int known_count;
 
+/* The values of f6.event_kind that were looked up before; InvalidOid: not yet. */
+static Oid known_kinds[lengthof(kind_labels)];
+
 /* forget_relations forgets them, when the catalogs have changed. */
 static void
 forget_relations(Datum arg, int cache, uint32 hash)
@@ -44,6 +47,7 @@ forget_relations(Datum arg, int cache, uint32 hash)
 	(void) cache;
 	(void) hash;
 	known_count = 0;
+	memset(known_kinds, 0, sizeof(known_kinds));
 }
 
 /* f6_relation_init readies the look-up of relations; called once, when the library is loaded. */
@@ -52,6 +56,8 @@ f6_relation_init(void)
 {
 	CacheRegisterSyscacheCallback(RELNAMENSP, forget_relations, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACENAME, forget_relations, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPENAMENSP, forget_relations, (Datum) 0);
+	CacheRegisterSyscacheCallback(ENUMTYPOIDNAME, forget_relations, (Datum) 0);
 }
 
 /* remember_relation keeps what was looked up. */
@@ -203,8 +209,11 @@ f6_event_kind_type(void)
 Oid
 f6_event_kind_oid(f6_event_kind kind)
 {
-	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(f6_event_kind_type()),
-						   CStringGetDatum(kind_labels[kind]));
+	if (!OidIsValid(known_kinds[kind]))
+		known_kinds[kind] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+											ObjectIdGetDatum(f6_event_kind_type()),
+											CStringGetDatum(kind_labels[kind]));
+	return known_kinds[kind];
 }
 
 /* f6_event_kind_of returns the kind that a stored enum value stands for. */

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -89,15 +90,20 @@ f6_state_of_claims(Jsonb *start, const f6_claims *claims)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working = AllocSetContextCreate(caller, "f6 fold", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext claim = AllocSetContextCreate(working, "f6 fold claim", ALLOCSET_DEFAULT_SIZES);
 	f6_fold *fold;
 	Jsonb *state;
 
-	MemoryContextSwitchTo(working);
 	fold = f6_fold_begin(working);
 	if (start != NULL)
 		f6_fold_resume(fold, start);
+	MemoryContextSwitchTo(claim);
 	for (uint64 i = 0; i < claims->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		f6_state_fold(fold, claims->types, &claims->claims[i]);
+		MemoryContextReset(claim);
+	}
 	MemoryContextSwitchTo(caller);
 	state = f6_fold_result(fold);
 	MemoryContextDelete(working);

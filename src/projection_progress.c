@@ -1,0 +1,112 @@
+/*
+ * projection_progress.c
+ *		How far projections have come, and who may take them further.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "lock.h"
+#include "projection_progress.h"
+#include "relation.h"
+
+/* f6_projection_argument returns the projection that a function's first argument names. */
+f6_projection *
+f6_projection_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("name must not be NULL"),
+						errhint("Give the name of a projection; f6.projection lists them.")));
+	return f6_projection_get(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+/* f6_projection_check_snapshot refuses a transaction that does not see what others have committed by now. */
+void
+f6_projection_check_snapshot(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("a projection cannot be changed with a snapshot of before"),
+						errhint("Do it in a transaction that is READ COMMITTED.")));
+}
+
+/* f6_projection_lock lets nobody else refresh or change a projection until the transaction ends; it returns what it is then. */
+f6_projection *
+f6_projection_lock(f6_projection *projection)
+{
+	const char *name = projection->name;
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, f6_relation_oid(F6_PROJECTION), projection->id, 0);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	AcceptInvalidationMessages();
+	return f6_projection_get(name);
+}
+
+/* f6_appends_pause lets nobody else append until the transaction ends. */
+void
+f6_appends_pause(void)
+{
+	f6_locks locks;
+
+	f6_locks_begin(&locks);
+	f6_locks_query(&locks);
+	f6_locks_query_all(&locks);
+	f6_locks_take(&locks);
+}
+
+/* f6_run_own runs a statement on the tables in which f6 keeps what it knows of projections, as their owner; inside an SPI connection. */
+void
+f6_run_own(const char *text, int count, Oid *types, Datum *values, bool reads)
+{
+	f6_acting before;
+
+	f6_act_as(f6_relation_owner(f6_relation_oid(F6_PROJECTION_PROGRESS)), NULL, &before);
+	if (SPI_execute_with_args(text, count, types, values, NULL, reads, 0) < 0)
+		elog(ERROR, "could not run a statement on the tables of projections");
+	f6_act_end(&before);
+}
+
+/* f6_projection_position returns the position up to which a projection has the events, in the active snapshot, or in a new one. */
+int64
+f6_projection_position(const f6_projection *projection, bool in_active_snapshot)
+{
+	Oid types[] = { INT4OID };
+	Datum values[] = { Int32GetDatum(projection->id) };
+	int64 position = 0;
+	bool isnull;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	f6_run_own("select \"position\" from f6.projection_progress where projection_id = $1", 1, types,
+			   values, in_active_snapshot);
+	if (SPI_processed > 0)
+		position =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return position;
+}
+
+/* f6_projection_set_position notes the position up to which a projection has the events. */
+void
+f6_projection_set_position(const f6_projection *projection, int64 position)
+{
+	Oid types[] = { INT4OID, INT8OID };
+	Datum values[] = { Int32GetDatum(projection->id), Int64GetDatum(position) };
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	f6_run_own("insert into f6.projection_progress values ($1, $2, clock_timestamp())"
+			   " on conflict (projection_id) do update set \"position\" = excluded.\"position\","
+			   " refreshed_at = excluded.refreshed_at",
+			   2, types, values, false);
+	SPI_finish();
+}
