@@ -19,7 +19,7 @@ grant insert (event_type, from_version, to_version, function, steps, validate) o
 grant usage on sequence f6.upcaster_ordinal_seq to f6_admin;
 grant insert, delete on f6.field to f6_admin;
 grant select on f6.kept_field to f6_admin;
-grant select on f6.projection, f6.projection_progress, f6.rebuild, f6.rebuild_progress to f6_reader, f6_writer, f6_importer, f6_admin;
+grant select on f6.projection, f6.projection_progress, f6.projection_skip, f6.projections, f6.rebuild, f6.rebuild_progress to f6_reader, f6_writer, f6_importer, f6_admin;
 grant insert, update, delete on f6.projection to f6_admin;
 grant usage on sequence f6.projection_projection_id_seq to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
@@ -43,7 +43,8 @@ select pg_catalog.pg_extension_config_dump('f6.field', '');
 select pg_catalog.pg_extension_config_dump('f6.projection', '');
 select pg_catalog.pg_extension_config_dump('f6.projection_projection_id_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.projection_progress', '');
-select pg_catalog.pg_extension_config_dump('f6.projection_end', '');
+select pg_catalog.pg_extension_config_dump('f6.projection_end', 'where projection_id operator(pg_catalog.>) 0');
+select pg_catalog.pg_extension_config_dump('f6.projection_skip', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');
 select pg_catalog.pg_extension_config_dump('f6.event_position_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event_object', '');

@@ -52,12 +52,37 @@ create table f6.projection_progress (
     projection_id integer not null,
     "position" bigint not null,
     refreshed_at timestamptz not null,
+    failures integer not null default 0,
+    failed_position bigint,
+    failed_at timestamptz,
+    error text,
+    retry_at timestamptz,
     primary key (projection_id)
 ) with (fillfactor = 50);
 comment on table f6.projection_progress is 'how far the projections have come that are refreshed';
 comment on column f6.projection_progress.projection_id is 'the projection';
 comment on column f6.projection_progress."position" is 'it has the events up to this position';
 comment on column f6.projection_progress.refreshed_at is 'since then';
+comment on column f6.projection_progress.failures is 'how often taking the next event has failed';
+comment on column f6.projection_progress.failed_position is 'the position of that event';
+comment on column f6.projection_progress.failed_at is 'when it failed last';
+comment on column f6.projection_progress.error is 'by what error';
+comment on column f6.projection_progress.retry_at is 'when it is tried again';
+
+create table f6.projection_skip (
+    projection_id integer not null,
+    "position" bigint not null,
+    skipped_at timestamptz not null,
+    skipped_by text not null,
+    reason text,
+    primary key (projection_id, "position")
+);
+comment on table f6.projection_skip is 'events that projections take as not there: somebody has said so';
+comment on column f6.projection_skip.projection_id is 'the projection';
+comment on column f6.projection_skip."position" is 'the position of the event';
+comment on column f6.projection_skip.skipped_at is 'since when it is skipped';
+comment on column f6.projection_skip.skipped_by is 'who has said so';
+comment on column f6.projection_skip.reason is 'and why';
 
 create table f6.projection_end (
     projection_id integer not null,
@@ -103,6 +128,7 @@ begin
     delete from f6.projection_progress as p where p.projection_id = old.projection_id;
     delete from f6.projection_end as e where e.projection_id in (old.projection_id, - old.projection_id);
     delete from f6.rebuild as r where r.projection_id = old.projection_id;
+    delete from f6.projection_skip as s where s.projection_id = old.projection_id;
     return null;
 end
 $body$;
@@ -117,6 +143,10 @@ create trigger registry_changed after insert or update or delete on f6.projectio
 alter table f6.projection enable always trigger before_change;
 alter table f6.projection enable always trigger after_delete;
 alter table f6.projection enable always trigger registry_changed;
+
+create trigger registry_changed after insert or update or delete on f6.projection_skip
+    for each row execute function f6.registry_changed();
+alter table f6.projection_skip enable always trigger registry_changed;
 
 create function f6.guard_projection() returns trigger
     language c as 'MODULE_PATHNAME', 'f6_guard_projection';
@@ -147,6 +177,21 @@ create function @extschema@.f6_refresh(name text) returns bigint
     language c volatile as 'MODULE_PATHNAME', 'f6_refresh';
 comment on function @extschema@.f6_refresh(text) is
     'takes the events up to the horizon into an async projection, and returns how many they are';
+
+create function @extschema@.f6_refresh() returns table (name text, events bigint, error text)
+    language c volatile as 'MODULE_PATHNAME', 'f6_refresh_all';
+comment on function @extschema@.f6_refresh() is
+    'does what the worker does, once: takes events into all async projections, and notes what fails, to be tried again later';
+
+create function @extschema@.f6_skip(name text, "position" bigint default null, reason text default null) returns bigint
+    language c volatile as 'MODULE_PATHNAME', 'f6_skip';
+comment on function @extschema@.f6_skip(text, bigint, text) is
+    'has a projection take an event as not there, by default the one that fails, and returns its position';
+
+create function @extschema@.f6_start_worker() returns integer
+    language c volatile as 'MODULE_PATHNAME', 'f6_start_worker';
+comment on function @extschema@.f6_start_worker() is
+    'starts f6''s worker in the current database, unless one runs there, and returns its process';
 
 create function @extschema@.f6_wait_for(
     name text, "position" bigint, timeout interval default '10 seconds'
@@ -306,21 +351,18 @@ $body$;
 comment on function @extschema@.f6_drop_projection(text, boolean) is
     'drops a projection with its table, or leaves that as an ordinary one';
 
-create function @extschema@.f6_projections(
-    out name text, out mode text, out state text, out table_name text, out "position" bigint,
-    out lag_events bigint, out lag_time interval, out refreshed_at timestamptz
-) returns setof record
-    language sql volatile
-as $$
+create view f6.projections as
     select p.name, p.mode,
            case when p.table_name is not null and c.oid is null then 'lost'
+                when g.failures operator(pg_catalog.>) 0 then 'failing'
                 when exists (select 1 from f6.rebuild as r where r.projection_id operator(pg_catalog.=) p.projection_id)
                     then 'rebuilding'
                 when p.next_fold is not null then 'stale'
-                else 'ready' end,
-           case when c.oid is not null then p.table_name::text end,
-           case when p.mode operator(pg_catalog.=) 'async' then coalesce(g."position", 0) end,
-           l.events, l.since, g.refreshed_at
+                else 'ready' end as state,
+           case when c.oid is not null then p.table_name::text end as table_name,
+           case when p.mode operator(pg_catalog.=) 'async' then coalesce(g."position", 0) end as "position",
+           l.events as lag_events, l.since as lag_time, g.refreshed_at,
+           coalesce(g.failures, 0) as failures, g.failed_position, g.error, g.retry_at
         from f6.projection as p
         left join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) p.table_name
         left join f6.projection_progress as g using (projection_id)
@@ -328,11 +370,27 @@ as $$
             select pg_catalog.count(*) as events,
                    pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.min(e.created_at) as since
                 from f6.event as e
-                where e."position" operator(pg_catalog.>) coalesce(g."position", 0)
-                  and p.mode operator(pg_catalog.=) 'async') as l on true
-        order by p.name
-$$;
-comment on function @extschema@.f6_projections() is 'the projections, with how far they have come';
+                where e."position" operator(pg_catalog.>) coalesce(g."position", 0)) as l
+            on p.mode operator(pg_catalog.=) 'async';
+comment on view f6.projections is 'the projections, how far they have come, and what they fail at';
+comment on column f6.projections.name is 'the projection';
+comment on column f6.projections.mode is 'inline, async or live';
+comment on column f6.projections.state is
+    'ready; failing: the next event can''t be taken; stale: it has another fold to be rebuilt with; rebuilding; lost: its table is gone';
+comment on column f6.projections.table_name is 'the table or view that has its rows';
+comment on column f6.projections."position" is 'of an async one: it has the events up to this position';
+comment on column f6.projections.lag_events is 'how many events there are after that';
+comment on column f6.projections.lag_time is 'how long ago the first of them was recorded';
+comment on column f6.projections.refreshed_at is 'when it came there';
+comment on column f6.projections.failures is 'how often taking the next event has failed';
+comment on column f6.projections.failed_position is 'the position of that event';
+comment on column f6.projections.error is 'by what error it failed last';
+comment on column f6.projections.retry_at is 'when it is tried again';
+
+create function @extschema@.f6_projections() returns setof f6.projections
+    language sql stable
+    as $$ select * from f6.projections order by name $$;
+comment on function @extschema@.f6_projections() is 'the rows of f6.projections, by name';
 
 create view f6.rebuild_progress as
     select p.name, pg_catalog.min(r.began_at) as began_at,

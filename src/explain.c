@@ -72,6 +72,8 @@ part_name(f6_part part)
 			return "restated";
 		case F6_PART_REMOVED:
 			return "removed";
+		case F6_PART_SKIPPED:
+			return "skipped";
 		case F6_PART_NOT_VALIDATED:
 			return "not validated";
 		case F6_PART_NOT_YET_VALID:

@@ -44,6 +44,8 @@ struct f6_fold_program
 	bool is_limited;
 	int limit_count;
 	const char *const *limits; /* types and patterns: others do nothing, if it is limited */
+	int skip_count;
+	const int64 *skips; /* events at these positions, ascending, are as if they were not there */
 	uint64 hash;
 	met_types_hash *met;
 };
@@ -205,6 +207,34 @@ f6_fold_program_limit(f6_fold_program *program, const char *const *types, int co
 			hash_combine64(program->hash, hash_bytes_extended((const unsigned char *) types[i],
 															  (int) strlen(types[i]), (uint64) i));
 	met_types_reset(program->met);
+}
+
+/* f6_fold_program_skip has a program take events at some positions, ascending, as not there; they must live as long. */
+void
+f6_fold_program_skip(f6_fold_program *program, const int64 *positions, int count)
+{
+	program->skips = positions;
+	program->skip_count = count;
+	for (int i = 0; i < count; i++)
+		program->hash = hash_combine64(program->hash, (uint64) positions[i]);
+}
+
+/* compare_positions compares two positions, for bsearch. */
+static int
+compare_positions(const void *a, const void *b)
+{
+	int64 first = *(const int64 *) a;
+	int64 second = *(const int64 *) b;
+
+	return first < second ? -1 : first > second;
+}
+
+/* f6_fold_program_skips tells whether an event at a position is as if it were not there. */
+bool
+f6_fold_program_skips(const f6_fold_program *program, int64 position)
+{
+	return program->skip_count > 0 && bsearch(&position, program->skips, program->skip_count,
+											  sizeof(int64), compare_positions) != NULL;
 }
 
 /* f6_fold_program_needs_row tells whether a program may look at events beside their data. */

@@ -32,6 +32,8 @@ typedef struct f6_fold_program f6_fold_program;
 
 extern f6_fold_program *f6_fold_program_compile(Jsonb *document);
 extern void f6_fold_program_limit(f6_fold_program *program, const char *const *types, int count);
+extern void f6_fold_program_skip(f6_fold_program *program, const int64 *positions, int count);
+extern bool f6_fold_program_skips(const f6_fold_program *program, int64 position);
 extern bool f6_fold_program_needs_row(const f6_fold_program *program);
 extern bool f6_fold_program_may_end(const f6_fold_program *program);
 extern bool f6_fold_program_is_declared(const f6_fold_program *program);

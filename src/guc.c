@@ -14,6 +14,8 @@ bool f6_assert_format_setting = true;
 int f6_bulk_threshold_setting = -1;
 int f6_snapshot_events_setting = 32;
 int f6_snapshot_time_setting = 5;
+char *f6_databases_setting;
+int f6_worker_interval_setting = 100;
 
 /* f6_guc_init defines the settings; called once, when the library is loaded. */
 void
@@ -48,6 +50,17 @@ f6_guc_init(void)
 		"f6.snapshot_time", "How long a state takes, in milliseconds, before it is kept.",
 		"Goes beside f6.snapshot_events, for events that are few and large.",
 		&f6_snapshot_time_setting, 5, 0, PG_INT32_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/* So that projections are refreshed without anybody asking for it. */
+	DefineCustomStringVariable("f6.databases", "The databases in which f6's worker runs.",
+							   "A list of names; * stands for all. It needs f6 in "
+							   "shared_preload_libraries.",
+							   &f6_databases_setting, "", PGC_SIGHUP, GUC_LIST_INPUT, NULL, NULL,
+							   NULL);
+	DefineCustomIntVariable(
+		"f6.worker_interval",
+		"How long f6's worker waits, in milliseconds, when there is nothing to do.", NULL,
+		&f6_worker_interval_setting, 100, 1, 60 * 1000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("f6");
 }

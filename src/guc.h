@@ -17,6 +17,8 @@ extern int f6_bulk_threshold_setting;
 /* f6.snapshot_events, f6.snapshot_time: after how many events that were read, or milliseconds, is a state kept? */
 extern int f6_snapshot_events_setting;
 extern int f6_snapshot_time_setting;
+extern char *f6_databases_setting;
+extern int f6_worker_interval_setting;
 
 extern void f6_guc_init(void);
 

@@ -13,6 +13,7 @@
 #include "schema_document.h"
 #include "snapshot.h"
 #include "registered_function.h"
+#include "worker.h"
 #include "zone.h"
 
 PG_MODULE_MAGIC;
@@ -32,4 +33,5 @@ _PG_init(void)
 	f6_function_init();
 	f6_projection_init();
 	f6_projection_inline_init();
+	f6_worker_init();
 }

@@ -37,7 +37,8 @@ typedef enum lock_kind
 	LOCK_OBJECT,
 	LOCK_ID,
 	LOCK_SNAPSHOTS,
-	LOCK_FIELD
+	LOCK_FIELD,
+	LOCK_WORKER
 } lock_kind;
 
 /* What a lock is for, as bits. */
@@ -393,6 +394,15 @@ f6_lock_field(const char *path, bool legal, bool wait)
 	LOCKTAG tag = lock_tag(LOCK_FIELD, text_key(path, (int) strlen(path)) + legal);
 
 	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* f6_lock_worker makes the session the database's worker, until it ends, if nobody else is. */
+bool
+f6_lock_worker(void)
+{
+	LOCKTAG tag = lock_tag(LOCK_WORKER, 0);
+
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* f6_locks_are_held_by_others tells whether a condition might have to wait for these locks now. */

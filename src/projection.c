@@ -46,12 +46,20 @@ enum projection_column
 	PROJECTION_COLUMNS = PROJECTION_NEXT_FOLD
 };
 
+/* columns of f6.projection_skip */
+enum skip_column
+{
+	SKIP_PROJECTION = 1,
+	SKIP_POSITION
+};
+
 static const char *const mode_names[] = { "inline", "async", "live" };
 
 static MemoryContext cache = NULL;
 static List *projections; /* in the cache, by their ids */
 static List *inline_projections;
 static Oid projection_relation = InvalidOid;
+static Oid skip_relation = InvalidOid;
 static uint64 function_generation;
 static bool stale = true;
 
@@ -60,7 +68,7 @@ static void
 forget(Datum arg, Oid relation)
 {
 	(void) arg;
-	if (relation == InvalidOid || relation == projection_relation)
+	if (relation == InvalidOid || relation == projection_relation || relation == skip_relation)
 		stale = true;
 }
 
@@ -215,6 +223,49 @@ read_table(void)
 	table_close(table, AccessShareLock);
 }
 
+/* add_skip adds the position of an event that a projection takes as not there. */
+static void
+add_skip(int32 id, int64 position)
+{
+	ListCell *cell;
+
+	foreach (cell, projections)
+	{
+		f6_projection *projection = lfirst(cell);
+
+		if (projection->id != id)
+			continue;
+		projection->skips =
+			projection->skips == NULL
+				? palloc(sizeof(int64))
+				: repalloc(projection->skips, sizeof(int64) * (projection->skip_count + 1));
+		projection->skips[projection->skip_count++] = position;
+	}
+}
+
+/* read_skips reads f6.projection_skip, in the order of its key. */
+static void
+read_skips(void)
+{
+	Relation table = table_open(skip_relation, AccessShareLock);
+	Relation index = index_open(f6_relation_oid(F6_PROJECTION_SKIP_INDEX), AccessShareLock);
+	SysScanDesc scan = systable_beginscan_ordered(table, index, NULL, 0, NULL);
+	HeapTuple row;
+
+	while (HeapTupleIsValid(row = systable_getnext_ordered(scan, ForwardScanDirection)))
+	{
+		bool isnull;
+
+		f6_registry_row_read(row);
+		add_skip(
+			DatumGetInt32(heap_getattr(row, SKIP_PROJECTION, RelationGetDescr(table), &isnull)),
+			DatumGetInt64(heap_getattr(row, SKIP_POSITION, RelationGetDescr(table), &isnull)));
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	table_close(table, AccessShareLock);
+}
+
 /* retire leaves what was read to the transaction, whose end frees it. */
 static void
 retire(void)
@@ -237,6 +288,7 @@ ready(void)
 		return;
 	retire();
 	projection_relation = f6_relation_oid(F6_PROJECTION);
+	skip_relation = f6_relation_oid(F6_PROJECTION_SKIP);
 	function_generation = f6_function_generation();
 	/* What changes while they are read has them read again. */
 	stale = false;
@@ -245,6 +297,7 @@ ready(void)
 	PG_TRY();
 	{
 		read_table();
+		read_skips();
 	}
 	PG_CATCH();
 	{
@@ -303,6 +356,14 @@ f6_projection_of_id(int32 id)
 			return projection;
 	}
 	return NULL;
+}
+
+/* f6_projections_all returns all projections, by their ids. */
+List *
+f6_projections_all(void)
+{
+	ready();
+	return projections;
 }
 
 /* f6_projections_inline returns the projections that appends write. */
@@ -470,12 +531,25 @@ f6_projection_compile(f6_projection *projection)
 		projection->program = f6_fold_program_compile(projection->fold);
 		if (projection->type_count >= 0)
 			f6_fold_program_limit(projection->program, projection->types, projection->type_count);
+		f6_fold_program_skip(projection->program, projection->skips, projection->skip_count);
 		projection->key = f6_projection_key_compile(projection->key_text);
 		projection->columns =
 			f6_projection_columns(projection->columns_text, &projection->column_count);
 	}
 	projection->is_compiled = true;
 	MemoryContextSwitchTo(caller);
+}
+
+/* f6_projection_skips tells whether a projection takes the event at a position as not there. */
+bool
+f6_projection_skips(const f6_projection *projection, int64 position)
+{
+	for (int i = 0; i < projection->skip_count; i++)
+	{
+		if (projection->skips[i] == position)
+			return true;
+	}
+	return false;
 }
 
 /* f6_projection_takes tells whether a projection is about events of a type. */

@@ -48,6 +48,9 @@ typedef struct f6_projection
 	const char *handler_text;
 	Jsonb *columns_text;
 
+	int skip_count;
+	int64 *skips; /* positions, ascending, of events that it takes as not there */
+
 	/* of one that is being rebuilt: it has the keys of one of so many parts; 0: all */
 	int part;
 	int parts;
@@ -69,10 +72,12 @@ extern f6_projection *f6_projection_find(const char *name);
 extern f6_projection *f6_projection_get(const char *name);
 extern f6_projection *f6_projection_of_id(int32 id);
 extern List *f6_projections_inline(void);
+extern List *f6_projections_all(void);
 extern f6_projection *f6_projection_shadow(const f6_projection *projection, Oid table);
 extern void f6_projection_act(const f6_projection *projection, f6_acting *before);
 extern void f6_projection_compile(f6_projection *projection);
 extern f6_projection_column *f6_projection_columns(Jsonb *document, int *count);
+extern bool f6_projection_skips(const f6_projection *projection, int64 position);
 extern bool f6_projection_takes(const f6_projection *projection, const char *event_type);
 extern const char *f6_projection_mode_name(f6_projection_mode mode);
 

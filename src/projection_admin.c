@@ -34,7 +34,6 @@ F6_FUNCTION(f6_projection_shape);
 F6_FUNCTION(f6_fill_projection);
 F6_FUNCTION(f6_pause_appends);
 F6_FUNCTION(f6_lock_projection);
-F6_FUNCTION(f6_refresh);
 F6_FUNCTION(f6_wait_for);
 
 /* How long f6_wait_for waits before it looks again, in milliseconds: at first, and at most. */
@@ -183,30 +182,6 @@ f6_fill_projection(PG_FUNCTION_ARGS)
 	f6_appends_pause();
 	(void) f6_projection_run(projection, filled, f6_horizon_now(true));
 	PG_RETURN_VOID();
-}
-
-/* f6_refresh(name) takes the events up to the horizon into an async projection, and returns how many they are. */
-Datum
-f6_refresh(PG_FUNCTION_ARGS)
-{
-	f6_projection *projection = f6_projection_argument(fcinfo);
-	int64 position;
-	int64 horizon;
-	int64 taken;
-
-	if (projection->mode != F6_PROJECTION_ASYNC)
-		PG_RETURN_INT64(0);
-	PreventCommandIfReadOnly("f6_refresh()");
-	PreventCommandIfParallelMode("f6_refresh()");
-	f6_projection_check_snapshot();
-	projection = f6_projection_lock(projection);
-	position = f6_projection_position(projection, false);
-	horizon = f6_horizon_now(false);
-	if (horizon <= position)
-		PG_RETURN_INT64(0);
-	taken = f6_projection_run(projection, position, horizon);
-	f6_projection_set_position(projection, horizon);
-	PG_RETURN_INT64(taken);
 }
 
 /* has_come tells whether a projection has the events up to a position, for all that others have committed by now. */

@@ -9,6 +9,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 
@@ -38,17 +39,41 @@ f6_projection_check_snapshot(void)
 						errhint("Do it in a transaction that is READ COMMITTED.")));
 }
 
+/* f6_projection_check_owner refuses a caller who may not do what a projection's owner may. */
+void
+f6_projection_check_owner(const f6_projection *projection)
+{
+	if (!has_privs_of_role(GetUserId(), projection->owner))
+		ereport(ERROR, (errcode(F6_ERR_NO_PRIVILEGE),
+						errmsg("projection \"%s\" is not yours", projection->name)));
+}
+
+/* lock locks a projection, and returns what it is then; NULL if that would mean to wait, and the caller does not want to, or it is gone. */
+static f6_projection *
+lock(f6_projection *projection, bool wait)
+{
+	char *name = pstrdup(projection->name);
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, f6_relation_oid(F6_PROJECTION), projection->id, 0);
+	if (LockAcquire(&tag, ExclusiveLock, false, !wait) == LOCKACQUIRE_NOT_AVAIL)
+		return NULL;
+	AcceptInvalidationMessages();
+	return wait ? f6_projection_get(name) : f6_projection_find(name);
+}
+
 /* f6_projection_lock lets nobody else refresh or change a projection until the transaction ends; it returns what it is then. */
 f6_projection *
 f6_projection_lock(f6_projection *projection)
 {
-	const char *name = projection->name;
-	LOCKTAG tag;
+	return lock(projection, true);
+}
 
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, f6_relation_oid(F6_PROJECTION), projection->id, 0);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	AcceptInvalidationMessages();
-	return f6_projection_get(name);
+/* f6_projection_try_lock does so if nobody else has it; NULL: somebody has, or the projection is gone. */
+f6_projection *
+f6_projection_try_lock(f6_projection *projection)
+{
+	return lock(projection, false);
 }
 
 /* f6_appends_pause lets nobody else append until the transaction ends. */
@@ -63,16 +88,24 @@ f6_appends_pause(void)
 	f6_locks_take(&locks);
 }
 
-/* f6_run_own runs a statement on the tables in which f6 keeps what it knows of projections, as their owner; inside an SPI connection. */
+/* f6_run_own_nulls runs a statement as f6_run_own does, with parameters that may be NULL. */
 void
-f6_run_own(const char *text, int count, Oid *types, Datum *values, bool reads)
+f6_run_own_nulls(const char *text, int count, Oid *types, Datum *values, const char *nulls,
+				 bool reads)
 {
 	f6_acting before;
 
 	f6_act_as(f6_relation_owner(f6_relation_oid(F6_PROJECTION_PROGRESS)), NULL, &before);
-	if (SPI_execute_with_args(text, count, types, values, NULL, reads, 0) < 0)
+	if (SPI_execute_with_args(text, count, types, values, nulls, reads, 0) < 0)
 		elog(ERROR, "could not run a statement on the tables of projections");
 	f6_act_end(&before);
+}
+
+/* f6_run_own runs a statement on the tables in which f6 keeps what it knows of projections, as their owner; inside an SPI connection. */
+void
+f6_run_own(const char *text, int count, Oid *types, Datum *values, bool reads)
+{
+	f6_run_own_nulls(text, count, types, values, NULL, reads);
 }
 
 /* f6_projection_position returns the position up to which a projection has the events, in the active snapshot, or in a new one. */
@@ -104,9 +137,11 @@ f6_projection_set_position(const f6_projection *projection, int64 position)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	f6_run_own("insert into f6.projection_progress values ($1, $2, clock_timestamp())"
+	f6_run_own("insert into f6.projection_progress (projection_id, \"position\", refreshed_at)"
+			   " values ($1, $2, clock_timestamp())"
 			   " on conflict (projection_id) do update set \"position\" = excluded.\"position\","
-			   " refreshed_at = excluded.refreshed_at",
+			   " refreshed_at = excluded.refreshed_at, failures = 0, failed_position = null,"
+			   " failed_at = null, error = null, retry_at = null",
 			   2, types, values, false);
 	SPI_finish();
 }

@@ -16,7 +16,6 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -97,9 +96,7 @@ result_value(int column)
 static void
 check_rebuilt(const f6_projection *projection)
 {
-	if (!has_privs_of_role(GetUserId(), projection->owner))
-		ereport(ERROR, (errcode(F6_ERR_NO_PRIVILEGE),
-						errmsg("projection \"%s\" is not yours", projection->name)));
+	f6_projection_check_owner(projection);
 	if (projection->handler_text != NULL || projection->mode == F6_PROJECTION_LIVE)
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
 						errmsg("projection \"%s\" cannot be rebuilt", projection->name),
@@ -150,6 +147,9 @@ make_table(const f6_projection *projection)
 	char *name = psprintf("f6_rebuild_%d", projection->id);
 	char *table = quote_qualified_identifier(schema, name);
 
+	/* A dump has brought one along whose rebuild it knows nothing of. */
+	if (OidIsValid(get_relname_relid(name, get_rel_namespace(projection->table))))
+		run_as_owner(projection, psprintf("drop table %s", table));
 	run_as_owner(projection, psprintf("create table %s as select %s from %s with no data", table,
 									  f6_projection_column_list(projection, NULL),
 									  f6_projection_table_name(projection)));
@@ -243,7 +243,7 @@ f6_take_rebuild_part(PG_FUNCTION_ARGS)
 	shadow = f6_projection_shadow(projection, part.table);
 	shadow->part = part.part;
 	shadow->parts = part.parts;
-	part.position = f6_projection_run_part(shadow, part.position, part.until, &events);
+	part.position = f6_projection_run_part(shadow, part.position, part.until, 0, &events);
 	put_part(projection, &part, events);
 	PG_RETURN_BOOL(true);
 }

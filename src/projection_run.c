@@ -24,6 +24,9 @@
 /* How often, in events, somebody looks how much memory the rows take. */
 #define EVENTS_PER_LOOK 256
 
+/* The position of the event that was taken last, in any run. */
+static int64 run_at;
+
 /* A run of a projection over the log. */
 typedef struct run
 {
@@ -32,8 +35,9 @@ typedef struct run
 	MemoryContext event;		 /* emptied after each event that is handled */
 	FmgrInfo upcasts;			 /* the call site of upcasting */
 	int64 taken;
-	bool is_part; /* does it end when the rows are large? */
-	int64 until;  /* the position that it comes to */
+	int64 max_events; /* it takes at most so many, if it may end before; 0: any number */
+	bool is_part;	  /* may it end before, as when the rows are large? */
+	int64 until;	  /* the position that it comes to */
 } run;
 
 /* describe says of an error which event was being handled. */
@@ -85,28 +89,40 @@ handle(run *run, Datum event)
 	MemoryContextReset(run->event);
 }
 
+/* is_full tells whether a run that may end before its last event is to do so. */
+static bool
+is_full(run *run)
+{
+	Size limit = (Size) maintenance_work_mem * 1024;
+
+	if (run->max_events > 0 && run->taken >= run->max_events)
+		return true;
+	if (run->folding == NULL || run->taken % EVENTS_PER_LOOK != 0 ||
+		!f6_projection_fold_is_large(run->folding, limit))
+		return false;
+	f6_projection_fold_write(run->folding);
+	return true;
+}
+
 /* take takes the next event of the log, and tells whether to go on. */
 static bool
 take(void *state, Datum event)
 {
 	run *run = state;
-	Size limit = (Size) maintenance_work_mem * 1024;
 	bool isnull;
 
-	run->taken++;
-	if (run->folding == NULL)
-	{
-		handle(run, event);
-		return true;
-	}
-	f6_projection_fold_take(run->folding, event);
-	if (run->taken % EVENTS_PER_LOOK != 0 || !f6_projection_fold_is_large(run->folding, limit))
-		return true;
-	f6_projection_fold_write(run->folding);
-	if (!run->is_part)
-		return true;
-	run->until = DatumGetInt64(
+	run_at = DatumGetInt64(
 		GetAttributeByNum(DatumGetHeapTupleHeader(event), F6_EVENT_POSITION_COLUMN, &isnull));
+	run->taken++;
+	if (f6_projection_skips(run->projection, run_at))
+		;
+	else if (run->folding == NULL)
+		handle(run, event);
+	else
+		f6_projection_fold_take(run->folding, event);
+	if (!is_full(run) || !run->is_part)
+		return true;
+	run->until = run_at;
 	return false;
 }
 
@@ -125,7 +141,8 @@ begin_run(run *run, f6_projection *projection, bool with_others, int64 until)
 
 /* run_log runs a projection over the log after a position, up to another. */
 static void
-run_log(run *run, f6_projection *projection, int64 after, int64 until, bool is_part)
+run_log(run *run, f6_projection *projection, int64 after, int64 until, int64 max_events,
+		bool is_part)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working =
@@ -138,6 +155,7 @@ run_log(run *run, f6_projection *projection, int64 after, int64 until, bool is_p
 	PushActiveSnapshot(GetTransactionSnapshot());
 	begin_run(run, projection, false, until);
 	run->is_part = is_part;
+	run->max_events = max_events;
 	run->until = until;
 	f6_source_read(projection, after, until, take, run);
 	if (run->folding != NULL)
@@ -157,19 +175,37 @@ f6_projection_run(f6_projection *projection, int64 after, int64 until)
 {
 	run run;
 
-	run_log(&run, projection, after, until, false);
+	run_log(&run, projection, after, until, 0, false);
 	return run.taken;
 }
 
-/* f6_projection_run_part does so until its rows fill the memory that there is for them, and returns the position that it has come to. */
+/*
+ * f6_projection_run_part does so until it has taken so many (0: any number), or its rows fill the memory that there is for them, and returns
+ * the position that it has come to.
+ */
 int64
-f6_projection_run_part(f6_projection *projection, int64 after, int64 until, int64 *taken)
+f6_projection_run_part(f6_projection *projection, int64 after, int64 until, int64 max_events,
+					   int64 *taken)
 {
 	run run;
 
-	run_log(&run, projection, after, until, true);
+	run_log(&run, projection, after, until, max_events, true);
 	*taken = run.taken;
 	return run.until;
+}
+
+/* f6_projection_run_at returns the position of the event that was taken last: of the one to blame, if it was the only one. */
+int64
+f6_projection_run_at(void)
+{
+	return run_at;
+}
+
+/* f6_projection_run_forget forgets that. */
+void
+f6_projection_run_forget(void)
+{
+	run_at = 0;
 }
 
 /* f6_projection_run_events takes some events, values of type f6.event, into a projection, as others may do at the same time. */

@@ -9,7 +9,9 @@
 
 extern int64 f6_projection_run(f6_projection *projection, int64 after, int64 until);
 extern int64 f6_projection_run_part(f6_projection *projection, int64 after, int64 until,
-									int64 *taken);
+									int64 max_events, int64 *taken);
+extern int64 f6_projection_run_at(void);
+extern void f6_projection_run_forget(void);
 extern void f6_projection_run_events(f6_projection *projection, const Datum *events, int count);
 
 #endif /* F6_PROJECTION_RUN_H */

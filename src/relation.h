@@ -41,6 +41,8 @@
 #define F6_PROJECTION			   "projection"
 #define F6_PROJECTION_END		   "projection_end"
 #define F6_PROJECTION_PROGRESS	   "projection_progress"
+#define F6_PROJECTION_SKIP		   "projection_skip"
+#define F6_PROJECTION_SKIP_INDEX   "projection_skip_pkey"
 #define F6_REBUILD				   "rebuild"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"

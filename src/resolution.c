@@ -348,6 +348,15 @@ meet_claim(f6_resolution *resolving, const f6_object_event *event, const mark *o
 	return verdict;
 }
 
+/* is_skipped tells whether the fold takes an event as not there. */
+static bool
+is_skipped(const f6_resolution *resolving, const f6_object_event *event)
+{
+	const f6_fold_program *program = resolving->question->program;
+
+	return program != NULL && f6_fold_program_skips(program, event->position);
+}
+
 /* f6_resolution_begin begins a resolution in the current memory context; types: those met before, NULL for none. */
 f6_resolution *
 f6_resolution_begin(const f6_question *question, f6_claim_types *types)
@@ -389,7 +398,9 @@ f6_resolution_meet(f6_resolution *resolving, const f6_object_event *event)
 		own->met = true;
 		resolving->unmet--;
 	}
-	if (event->kind == resolving->claim_kind)
+	if (is_skipped(resolving, event))
+		verdict = verdict_by(F6_PART_SKIPPED, NULL);
+	else if (event->kind == resolving->claim_kind)
 		verdict = meet_claim(resolving, event, own);
 	else if (event->kind == resolving->correction_kind)
 		verdict = meet_correction(resolving, event, own);

@@ -41,6 +41,7 @@ typedef enum f6_part
 	F6_PART_COUNTED,	   /* the claim counts as it was recorded */
 	F6_PART_RESTATED,	   /* the claim counts as a correction restates it */
 	F6_PART_REMOVED,	   /* a correction removes the event */
+	F6_PART_SKIPPED,	   /* the fold takes it as not there */
 	F6_PART_NOT_VALIDATED, /* nothing gives the event legal force */
 	F6_PART_NOT_YET_VALID, /* the claim is about a later time */
 	F6_PART_CORRECTS,	   /* the correction decides about what it references */

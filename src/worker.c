@@ -1,0 +1,407 @@
+/*
+ * worker.c
+ *		The background worker of a database, and the launcher that sees to it that each database has the one that it should.
+ *
+ * The worker refreshes projections, in the order of the log and batch by batch, each in a transaction of its own.  With f6 in
+ * shared_preload_libraries the launcher starts a worker in each database of f6.databases; without it, f6_start_worker does in the current one.
+ * A database has at most one.
+ *
+ * Whoever drops or renames the database waits for a few seconds that others leave it.  So the worker looks whether somebody has locked the
+ * database, and ends if so.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_database.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+#include "utils/wait_event.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "guc.h"
+#include "lock.h"
+#include "projection_progress.h"
+#include "projection_refresh.h"
+#include "worker.h"
+
+F6_FUNCTION(f6_start_worker);
+
+extern PGDLLEXPORT void f6_worker_main(Datum argument);
+extern PGDLLEXPORT void f6_launcher_main(Datum argument);
+
+/* How long, in milliseconds, the launcher waits before it looks again, and the worker after an error or where there is no f6. */
+#define LAUNCHER_INTERVAL 10000
+#define LONG_INTERVAL	  1000
+
+/* A database's worker, as the launcher knows it. */
+typedef struct launched
+{
+	Oid database;
+	BackgroundWorkerHandle *handle;
+} launched;
+
+/* The workers that the launcher has started. */
+static List *workers = NIL;
+
+/* end_soon has the process end: what runs is cancelled, and the loop then sees why. */
+static void
+end_soon(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	(void) postgres_signal_arg;
+	ShutdownRequestPending = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+/* wait_for waits for some milliseconds, or for a signal. */
+static void
+wait_for(long milliseconds)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	if (ShutdownRequestPending)
+		proc_exit(0);
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/* take_signals readies a process for the signals that it is sent. */
+static void
+take_signals(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, end_soon);
+	BackgroundWorkerUnblockSignals();
+}
+
+/* begin_transaction begins a transaction in which something can be read. */
+static void
+begin_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* end_transaction commits it. */
+static void
+end_transaction(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* leave_if_locked ends the process when somebody has locked its database, as who drops it does. */
+static void
+leave_if_locked(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, AccessShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		proc_exit(0);
+}
+
+/* read_names returns the names of the projections that are refreshed, in a memory context; none where there is no f6. */
+static List *
+read_names(MemoryContext context, bool *is_f6_there)
+{
+	List *names = NIL;
+	MemoryContext caller;
+
+	begin_transaction();
+	leave_if_locked();
+	*is_f6_there = OidIsValid(get_extension_oid("f6", true));
+	if (*is_f6_there)
+	{
+		caller = MemoryContextSwitchTo(context);
+		names = f6_projections_async();
+		MemoryContextSwitchTo(caller);
+	}
+	end_transaction();
+	return names;
+}
+
+/* refresh_one takes some events into a projection, and tells whether there is nothing left to be taken now. */
+static bool
+refresh_one(const char *name)
+{
+	f6_refreshed result;
+
+	begin_transaction();
+	pgstat_report_activity(STATE_RUNNING, name);
+	result = f6_projection_refresh_safely(name, F6_EVENTS_PER_REFRESH);
+	end_transaction();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	if (result.error != NULL)
+		ereport(LOG, (errmsg("projection \"%s\" could not be refreshed", name),
+					  errdetail_internal("%s", result.error)));
+	return result.is_done;
+}
+
+/* work does what there is to do, and returns how long, in milliseconds, to wait before the next look; 0: there is more. */
+static long
+work(MemoryContext context)
+{
+	bool is_f6_there;
+	bool is_done = true;
+	List *names = read_names(context, &is_f6_there);
+	ListCell *cell;
+
+	foreach (cell, names)
+	{
+		if (ShutdownRequestPending)
+			proc_exit(0);
+		is_done = refresh_one(lfirst(cell)) && is_done;
+	}
+	if (!is_f6_there)
+		return LONG_INTERVAL;
+	return is_done ? f6_worker_interval_setting : 0;
+}
+
+/* work_safely does so, and reports an error. */
+static long
+work_safely(MemoryContext context)
+{
+	volatile long wait = LONG_INTERVAL;
+
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		wait = work(context);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		if (!ShutdownRequestPending)
+			EmitErrorReport();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextReset(context);
+	return wait;
+}
+
+/* is_only_one tells whether this is the only worker of the database. */
+static bool
+is_only_one(void)
+{
+	bool is_only;
+
+	StartTransactionCommand();
+	is_only = f6_lock_worker();
+	CommitTransactionCommand();
+	return is_only;
+}
+
+/* f6_worker_main is the worker of the database that its argument says. */
+void
+f6_worker_main(Datum argument)
+{
+	MemoryContext context;
+
+	take_signals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	pgstat_report_appname("f6 worker");
+	if (!is_only_one())
+		proc_exit(0);
+	context = AllocSetContextCreate(TopMemoryContext, "f6 worker", ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		long wait = work_safely(context);
+
+		if (wait > 0)
+			wait_for(wait);
+		else if (ShutdownRequestPending)
+			proc_exit(0);
+	}
+}
+
+/* describe_worker fills in what the server is to know of a worker of a database. */
+static void
+describe_worker(BackgroundWorker *worker, Oid database, int restart)
+{
+	memset(worker, 0, sizeof(BackgroundWorker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = restart;
+	strlcpy(worker->bgw_library_name, "f6", sizeof(worker->bgw_library_name));
+	strlcpy(worker->bgw_function_name, "f6_worker_main", sizeof(worker->bgw_function_name));
+	snprintf(worker->bgw_name, sizeof(worker->bgw_name), "f6 worker of database %u", database);
+	strlcpy(worker->bgw_type, "f6 worker", sizeof(worker->bgw_type));
+	worker->bgw_main_arg = ObjectIdGetDatum(database);
+}
+
+/* is_running tells whether the launcher has a worker running in a database. */
+static bool
+is_running(Oid database)
+{
+	ListCell *cell;
+
+	foreach (cell, workers)
+	{
+		launched *worker = lfirst(cell);
+		pid_t pid;
+
+		if (worker->database != database)
+			continue;
+		if (GetBackgroundWorkerPid(worker->handle, &pid) != BGWH_STOPPED)
+			return true;
+		workers = foreach_delete_current(workers, cell);
+		pfree(worker->handle);
+		pfree(worker);
+	}
+	return false;
+}
+
+/* launch starts a worker in a database, unless it has one. */
+static void
+launch(Oid database)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	BackgroundWorker description;
+	BackgroundWorkerHandle *handle;
+
+	describe_worker(&description, database, BGW_NEVER_RESTART);
+	if (!is_running(database) && RegisterDynamicBackgroundWorker(&description, &handle))
+	{
+		launched *worker = palloc(sizeof(launched));
+
+		worker->database = database;
+		worker->handle = handle;
+		workers = lappend(workers, worker);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* is_wanted tells whether a database is one of those that f6.databases names. */
+static bool
+is_wanted(const char *database)
+{
+	char *setting = pstrdup(f6_databases_setting);
+	List *names;
+	ListCell *cell;
+
+	if (strcmp(setting, "*") == 0)
+		return true;
+	if (!SplitGUCList(setting, ',', &names))
+		return false;
+	foreach (cell, names)
+	{
+		if (strcmp(lfirst(cell), database) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* launch_wanted starts the workers that are to be there. */
+static void
+launch_wanted(void)
+{
+	Relation databases;
+	TableScanDesc scan;
+	HeapTuple row;
+
+	begin_transaction();
+	databases = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(databases, 0, NULL);
+	while ((row = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(row);
+
+		if (database->datallowconn && !database->datistemplate &&
+			is_wanted(NameStr(database->datname)))
+			launch(database->oid);
+	}
+	table_endscan(scan);
+	table_close(databases, AccessShareLock);
+	end_transaction();
+}
+
+/* f6_launcher_main is the launcher. */
+void
+f6_launcher_main(Datum argument)
+{
+	(void) argument;
+	take_signals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	for (;;)
+	{
+		launch_wanted();
+		wait_for(LAUNCHER_INTERVAL);
+	}
+}
+
+/* f6_worker_init has the server start the launcher, where it loads the library when it starts. */
+void
+f6_worker_init(void)
+{
+	BackgroundWorker launcher = { 0 };
+
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	launcher.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	launcher.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	launcher.bgw_restart_time = LAUNCHER_INTERVAL / 1000;
+	strlcpy(launcher.bgw_library_name, "f6", sizeof(launcher.bgw_library_name));
+	strlcpy(launcher.bgw_function_name, "f6_launcher_main", sizeof(launcher.bgw_function_name));
+	strlcpy(launcher.bgw_name, "f6 launcher", sizeof(launcher.bgw_name));
+	strlcpy(launcher.bgw_type, "f6 launcher", sizeof(launcher.bgw_type));
+	RegisterBackgroundWorker(&launcher);
+}
+
+/* f6_start_worker() starts the worker of the current database, and returns its process; NULL: there is one already. */
+Datum
+f6_start_worker(PG_FUNCTION_ARGS)
+{
+	BackgroundWorker description;
+	BackgroundWorkerHandle *handle;
+	pid_t pid;
+
+	(void) fcinfo;
+	PreventCommandDuringRecovery("f6_start_worker()");
+	describe_worker(&description, MyDatabaseId, LAUNCHER_INTERVAL / 1000);
+	description.bgw_notify_pid = MyProcPid;
+	if (!RegisterDynamicBackgroundWorker(&description, &handle))
+		ereport(ERROR, (errcode(F6_ERR_TOO_MANY), errmsg("there is no room for another worker"),
+						errhint("Raise max_worker_processes.")));
+	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32((int32) pid);
+}
