@@ -402,14 +402,19 @@ f6_fold_path_values(const f6_fold_path *path, f6_fold_input *input, f6_fold_valu
 		values->count++;
 }
 
-/* f6_fold_path_holds tells whether a condition is met: a path that leads to true, or to anything but one false or null. */
+/* f6_fold_path_holds tells whether a condition is met: a path that leads to something else than false or null. */
 bool
 f6_fold_path_holds(const f6_fold_path *path, f6_fold_input *input)
 {
 	f6_fold_values values;
 
 	f6_fold_path_values(path, input, &values);
-	if (values.count == 1 && values.values[0].type == jbvBool)
-		return values.values[0].val.boolean;
-	return values.count > 1 || (values.count == 1 && values.values[0].type != jbvNull);
+	for (int i = 0; i < values.count; i++)
+	{
+		const JsonbValue *value = &values.values[i];
+
+		if (value->type == jbvBool ? value->val.boolean : value->type != jbvNull)
+			return true;
+	}
+	return false;
 }

@@ -310,7 +310,8 @@ choose(rule_run *run, const JsonbValue *value, int side)
 	f6_tree_node *place = place_made(run);
 
 	if (place->object != NULL || place->array != NULL ||
-		(!f6_tree_is_null(place) && place->value.type != value->type) || value->type == jbvBinary)
+		(!f6_tree_is_null(place) && place->value.type != value->type) || value->type == jbvBinary ||
+		value->type == jbvNull)
 		fail_rule(run, "what is there cannot be compared with the value");
 	if (f6_tree_is_null(place) ||
 		(side > 0 ? order(value, &place->value) > 0 : order(value, &place->value) < 0))
@@ -678,7 +679,11 @@ run_rule(rule_run *run)
 	if (rule->when != NULL && !f6_fold_path_holds(rule->when, run->input))
 		return;
 	if (rule->match.is_given)
+	{
 		source_values(run, &rule->match, &run->match);
+		if (run->match.count == 0)
+			return;
+	}
 	if (!rule->value.is_given)
 	{
 		rule->operation->run(run, NULL);

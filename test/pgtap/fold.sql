@@ -68,6 +68,7 @@ select is(ruled('[{"op": "max", "path": "/max", "from": "$.data"}, {"op": "min",
 select is(ruled('[{"op": "max", "path": "/max", "from": "$.data"}, {"op": "min", "path": "/min", "from": "$.data"}]', '1.0', '1', '1.00')::text, '{"max": 1.0, "min": 1.0}', 'of equal values the first stays');
 select is(ruled('[{"op": "max", "path": "/max", "from": "$.data"}, {"op": "min", "path": "/min", "from": "$.data"}]', 'false', 'true', 'false'), '{"max": true, "min": false}', 'of booleans');
 select matches(raised('{"Order": [{"op": "max", "path": "/max", "from": "$.data"}]}', '1', '"1"'), '^23514 .*cannot be compared', 'of values of one type');
+select matches(raised('{"Order": [{"op": "max", "path": "/max", "from": "$.data.n"}]}', '{"n": null}'), '^23514 .*cannot be compared', 'null is none, even where there is nothing yet');
 select is(ruled('[{"op": "set", "path": "/a", "value": 1}, {"op": "set", "path": "/b", "value": 1}, {"op": "remove", "path": "/a"}, {"op": "remove", "path": "/none/at/all"}]', '1'), '{"b": 1}', 'remove');
 select is(ruled('[{"op": "append", "path": "/a", "from": "$.data.add"}, {"op": "remove_element", "path": "/a", "key": "/id", "from": "$.data.drop"}]',
     '{"add": {"id": 1}}', '{"add": {"id": 2}}', '{"add": {"id": 1, "x": 1}}', '{"drop": 1}'), '{"a": [{"id": 2}]}', 'remove the elements where a field matches');
@@ -93,10 +94,14 @@ select is(ruled('[{"op": "set", "path": "/x", "value": 1, "when": "$.data.a ? (@
 select is(ruled('[{"op": "set", "path": "/x", "from": "$.data.items[*].state"}, {"op": "set", "path": "/y", "from": "$.data.*.event"}]', '{"items": [{"state": 1}], "z": {"event": 2}}'), '{"x": 1, "y": 2}', 'members with the names of documents');
 select is(ruled(format('[{"op": "set", "path": "/x", "value": 1, "when": "$.data.%s"}]', a)::jsonb, '{"yes": true, "no": false, "nil": null, "text": "false"}'), case when a in ('yes', 'text') then '{"x": 1}'::jsonb end, 'a condition that is ' || a)
     from unnest('{yes, no, nil, text, none}'::text[]) as a;
+select is(ruled('[{"op": "set", "path": "/x", "value": 1, "when": "$.data[*]"}]', data), state, 'a condition that leads to ' || data::text)
+    from (values ('[false, null]'::jsonb, null::jsonb), ('[false, 0]', '{"x": 1}'), ('[true, null]', '{"x": 1}')) as v (data, state);
 select matches(raised('{"Order": [{"op": "set", "path": "/x", "from": "strict $.data.none"}]}', '{}'), '^2203A', 'a strict path');
 select is(ruled('[{"op": "set", "path": "/a/-", "from": "$.data"}]', '1', '2'), '{"a": [1, 2]}', 'the end of an array that is not there');
 select is(ruled('[{"op": "append", "path": "/a", "from": "$.data.add"}, {"op": "update_element", "path": "/a", "key": "/id", "match_from": "$.data.ids[*]", "value": {"x": 1}}]',
     '{"add": {"id": 1}}', '{"add": {"id": 2}}', '{"add": {"id": 3}}', '{"ids": [1, 3]}'), '{"a": [{"x": 1, "id": 1}, {"id": 2}, {"x": 1, "id": 3}]}', 'several matches');
+select is(ruled('[{"op": "set", "path": "/a", "value": "no array"}, {"op": "update_element", "path": "/a", "key": "/id", "match_from": "$.data.ids[*]", "from": "strict $.data.none"}]', '{"ids": []}'),
+    '{"a": "no array"}', 'no match: not done at all');
 select is(ruled('[{"op": "count", "path": "/n", "when": "!exists($.state.n) || $.state.n < 2"}]', '1', '1', '1'), '{"n": 2}', 'a condition on the state');
 
 -- What is refused.
@@ -137,6 +142,7 @@ select matches(raised('{"Order": [{"op": "set", "path": "/a", "value": "x"}, {"o
 select matches(raised('{"Order": [{"op": "set", "path": "/a", "value": {}}, {"op": "append", "path": "/a", "value": 1}]}', '1'), '^23514 rule 2 \(append\) .*there is no array', 'no array');
 select matches(raised('{"Order": [{"op": "insert", "path": "/a/1", "value": 1}]}', '1'), '^23514 .*the array ends before', 'beyond the end');
 select matches(raised('{"Order": [{"op": "upsert_element", "path": "/a", "key": "/id", "from": "$.data"}]}', '{}'), '^23514 .*has no key', 'no key');
+select matches(raised('{"Order": [{"op": "increment", "path": "/a", "value": 9e131071}]}', '1', '1'), '^22003', 'a sum that is too large');
 
 -- Functions.
 create function total(state jsonb, event f6.event) returns jsonb language sql immutable as $$
