@@ -135,6 +135,7 @@ test-stress:
 	@PG_CONFIG='$(PG_CONFIG)' test/run stress
 	@PG_CONFIG='$(PG_CONFIG)' F6_HISTORIES=300 test/run t/058_snapshots.pl
 	@PG_CONFIG='$(PG_CONFIG)' F6_SEED=random F6_ROUNDS=40 test/run t/060_model.pl
+	@PG_CONFIG='$(PG_CONFIG)' F6_SEED=random F6_FOLDS=4000 test/run t/062_fold_rules.pl
 
 bench:
 	$(build_and_install)

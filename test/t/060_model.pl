@@ -10,6 +10,8 @@ use lib "$FindBin::RealBin/../perl";
 
 use F6::Answers qw(compare kinds_of_questions microseconds model_answer time_text);
 use F6::Model;
+use F6::Random qw(seed_from below chance one_of some_of uuid);
+use F6::Server qw(literal);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -17,8 +19,7 @@ use Test::More;
 use constant HOUR => 3_600_000_000;
 use constant INFINITY => F6::Model::INFINITY;
 
-my $seed = $ENV{F6_SEED} || 20240101;
-$seed = (time ^ ($$ << 8)) % 1_000_000 + 1 if $seed eq 'random';
+my $seed = seed_from(20240101);
 my $usual_rounds = 20;
 my $rounds = $ENV{F6_ROUNDS} || $usual_rounds;
 my $questions_a_round = 2000;
@@ -42,49 +43,6 @@ my @types = (
 my %rules = map {
 	("$_->{type} $_->{version}" => { valid_from => $_->{valid_from}, legal_when_claimed => $_->{legal} })
 } @types;
-
-#
-# Randomness that a seed repeats.
-#
-
-my $random = $seed;
-
-# Returns a random integer from 0 up to, not including, the limit.
-sub below
-{
-	my ($limit) = @_;
-
-	$random = $random * 48271 % 2147483647;
-	return int($random / 2147483647 * $limit);
-}
-
-# Tells yes so many times out of a hundred.
-sub chance
-{
-	return below(100) < $_[0];
-}
-
-# Returns one of the arguments.
-sub one_of
-{
-	return $_[ below(scalar @_) ];
-}
-
-# Returns some of the arguments: at most so many, none twice.
-sub some_of
-{
-	my ($most, @from) = @_;
-	my $count = 1 + below($most < @from ? $most : scalar @from);
-
-	return map { splice @from, below(scalar @from), 1 } 1 .. $count;
-}
-
-# Returns a random UUID.
-sub uuid
-{
-	return sprintf '%04x%04x-%04x-4%03x-8%03x-%04x%04x%04x',
-	  map { below($_) } 65536, 65536, 65536, 4096, 4096, 65536, 65536, 65536;
-}
 
 #
 # Times.
@@ -274,14 +232,6 @@ sub columns_of
 		? F6::Model::text($event->{data})
 		: undef,
 		metadata => qq({"number": "$event->{number}"}));
-}
-
-# Returns a string as an SQL literal, undef as NULL.
-sub literal
-{
-	my ($text) = @_;
-
-	return defined $text ? "'" . $text =~ s/'/''/gr . "'" : 'NULL';
 }
 
 # How a result of f6_append is shown.

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT_OK = qw(new_server add_history broken_links sqlstate error_of rows_of rows_digest answers @tables);
+our @EXPORT_OK = qw(new_server add_history broken_links sqlstate error_of literal rows_of rows_digest answers @tables);
 
 our @tables = qw(f6.zone f6.schema f6.event_type f6.event_type_deprecation f6.upcaster f6.field f6.event f6.event_object f6.event_link);
 
@@ -131,6 +131,14 @@ sub error_of
 	# Anything that is no answer of a server that lives on must not pass for one.
 	die "psql returned $status: $errors" if $status == 2 || ($status != 0 && $errors !~ /ERROR: /);
 	return $errors;
+}
+
+# Returns a string as an SQL literal, undef as NULL.
+sub literal
+{
+	my ($text) = @_;
+
+	return defined $text ? "'" . $text =~ s/'/''/gr . "'" : 'NULL';
 }
 
 # Returns all rows of a table as text, in one order.
