@@ -209,6 +209,26 @@ select cmp_ok((bytes -> 1)::int, '<', (bytes -> 0)::int * 2, 'of 100,000 events 
                 "OrderPaid": [{"op": "set", "path": "/last", "from": "$.data"}, {"op": "set", "path": "/again", "from": "$.state.last.text"},
                               {"op": "count", "path": "/count"}, {"op": "upsert_element", "path": "/set", "key": "/n", "value": {"n": 1, "text": "x"}}]}' order by n) -> 'bytes'
               from generate_series(1, 100000) as n) as f (bytes);
+
+-- Nor does it grow with the events that look for elements in an array, and change, remove and add some: each of 2,000 is met three times.
+create function used_memory() returns bigint language sql volatile as $$ select sum(used_bytes)::bigint from pg_backend_memory_contexts $$;
+select cmp_ok((bytes -> 1)::int - (bytes -> 0)::int, '<', 50000, 'of 6,000 events that look into an array no more than of 4,000')
+    from (select f6_fold(event('Order', jsonb_build_object('id', n % 2000, 'text', repeat(md5(n::text), n % 5 + 1), 'ref', jsonb_build_object('id', n % 2000),
+                                                           'more', jsonb_build_object('n', n), 'drop', (n + 1000) % 2000,
+                                                           'bytes', case when n in (4000, 6000) then used_memory() end)),
+              '{"Order": [{"op": "upsert_element", "path": "/items", "key": "/id", "from": "$.data"},
+                          {"op": "update_element", "path": "/items", "key": "/ref", "match_from": "$.data.ref", "from": "$.data.more"},
+                          {"op": "remove_element", "path": "/set", "key": "", "from": "$.data.drop"},
+                          {"op": "prepend", "path": "/set", "from": "$.data.id"},
+                          {"op": "append", "path": "/bytes", "from": "$.data.bytes", "when": "$.data.bytes > 0"}]}') -> 'bytes'
+              from generate_series(1, 6000) as n) as f (bytes);
+create function peak_memory() returns bigint language sql volatile as $$ select substring(pg_read_file('/proc/self/status') from 'VmHWM:\s+(\d+) kB')::bigint / 1024 $$;
+create temp table many as select jsonb_agg(jsonb_build_object('id', jsonb_build_object('a', n, 'b', md5(n::text)))) as items from generate_series(1, 1000) as n;
+select peak_memory() as peak \gset
+select is((select jsonb_array_length(ruled('[{"op": "upsert_element", "path": "/set", "key": "/id", "from": "$.data[*]"}]', items, items) -> 'set') from many),
+    1000, 'a thousand elements, found in two events by keys that are objects');
+select cmp_ok(peak_memory() - :peak, '<', 30::bigint, 'nor with what one event looks at');
+
 select throws_like($$ select f6_fold(event('Order', '"x"'), '{"Order": [{"op": "increment", "path": "/a", "from": "$.data"}]}') $$, '%rule 1 (increment)%', 'a failure');
 select throws_ok($$ select f6_fold(event('Order', null)) $$, '22004', 'an event to fold has a type, a version, a kind and data', 'a row that is no event');
 select throws_ok($$ select f6_fold(event('Nothing', '1')) $$, '42704', null, 'a type that is not registered');
