@@ -11,7 +11,7 @@ SOURCES = \
 	metaschema schema_document schema_dialect schema_resource schema_regex schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \
 	schema_failure schema_content schema_assert schema_validate schema_cache \
-	registered_function upcast_steps upcast_chain event_type event_type_trigger zone guard sequence marker horizon lock \
+	registered_function instruction upcast_steps upcast_chain event_type event_type_trigger zone guard sequence marker horizon lock \
 	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
 	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find read events_between event_graph consequence decision \

@@ -16,7 +16,7 @@
 #include "f6.h"
 #include "errors.h"
 #include "fold_rules.h"
-#include "json_pointer.h"
+#include "instruction.h"
 #include "jsonb_walk.h"
 
 typedef struct fold_rule fold_rule;
@@ -44,7 +44,7 @@ typedef struct value_source
 /* An operation: its name, which keys it has besides "op" and "when", and what it does with a value, or once. */
 typedef struct rule_operation
 {
-	const char *name;
+	const char *name; /* first, for f6_instruction_operation */
 	bool has_path;
 	bool takes_value; /* "value" or "from" */
 	bool needs_value; /* one of them must be there */
@@ -72,8 +72,10 @@ struct f6_rules
 };
 
 /* refuse_rule raises the error for a rule that is no good. */
-static void __attribute__((noreturn)) refuse_rule(const fold_rule *rule, const char *reason)
+static void __attribute__((noreturn)) refuse_rule(const void *refused, const char *reason)
 {
+	const fold_rule *rule = refused;
+
 	ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
 					errmsg("rule %d of the fold for \"%s\" is not valid", rule->number, rule->type),
 					errdetail("%s", reason)));
@@ -90,24 +92,17 @@ static void __attribute__((noreturn)) fail_rule(const rule_run *run, const char 
 							"states that it is not for.")));
 }
 
-/* is_end tells whether a token is "-", the place after the last element of an array. */
-static bool
-is_end(const f6_pointer_token *token)
-{
-	return token->length == 1 && token->name[0] == '-';
-}
-
 /* child_made returns a member or element of a node, made null where there is none; a node that is nothing becomes what can hold it. */
 static f6_tree_node *
 child_made(const rule_run *run, f6_tree_node *node, const f6_pointer_token *token)
 {
 	f6_tree_node *child;
 
-	if (f6_tree_is_null(node) && is_end(token))
+	if (f6_tree_is_null(node) && f6_pointer_is_end(token))
 		f6_tree_make_array(run->context, node);
 	else if (f6_tree_is_null(node))
 		f6_tree_make_object(run->context, node);
-	if (f6_tree_is_array(node) && is_end(token))
+	if (f6_tree_is_array(node) && f6_pointer_is_end(token))
 		return f6_tree_add_element(run->context, node, f6_tree_count(node));
 	child = f6_pointer_child(run->context, node, token);
 	if (child == NULL && f6_tree_is_object(node))
@@ -270,10 +265,9 @@ run_insert(rule_run *run, const JsonbValue *value)
 	const f6_pointer *path = &run->rule->path;
 	const f6_pointer_token *token = f6_pointer_last(path);
 	f6_tree_node *array = as_array(run, node_made(run, path->count - 1));
-	int index =
-		is_end(token) ? f6_tree_count(array) : f6_jsonb_token_index(token->name, token->length);
+	int index = f6_pointer_place(token, f6_tree_count(array));
 
-	if (index > f6_tree_count(array))
+	if (index < 0)
 		fail_rule(run, "the array ends before that element");
 	f6_tree_set(run->context, f6_tree_add_element(run->context, array, index), value);
 }
@@ -445,79 +439,20 @@ static const rule_operation operations[] = {
 };
 /* clang-format on */
 
-#define OPERATIONS \
-	"append, count, delete, increment, insert, max, merge, min, prepend, remove, remove_element, " \
-	"set, update_element, upsert_element"
-
-/* read_operation returns the operation of a rule. */
-static const rule_operation *
-read_operation(const fold_rule *rule, const JsonbValue *object)
-{
-	JsonbValue name;
-
-	if (!f6_jsonb_member(object, "op", &name))
-		refuse_rule(rule, "It has no \"op\", which is one of " OPERATIONS ".");
-	for (int i = 0; i < (int) lengthof(operations); i++)
-	{
-		if (f6_jsonb_is_text(&name, operations[i].name))
-			return &operations[i];
-	}
-	refuse_rule(rule, "Its \"op\" is none of " OPERATIONS ".");
-}
-
-/* is_key tells whether a rule's operation has a key. */
-static bool
-is_key(const rule_operation *operation, const JsonbValue *key)
-{
-	return f6_jsonb_is_text(key, "op") || f6_jsonb_is_text(key, "when") ||
-		   (operation->has_path && f6_jsonb_is_text(key, "path")) ||
-		   (operation->takes_value &&
-			(f6_jsonb_is_text(key, "value") || f6_jsonb_is_text(key, "from"))) ||
-		   (operation->has_key && f6_jsonb_is_text(key, "key")) ||
-		   (operation->has_match &&
-			(f6_jsonb_is_text(key, "match") || f6_jsonb_is_text(key, "match_from")));
-}
-
 /* check_keys refuses keys that a rule's operation does not have. */
 static void
-check_keys(const fold_rule *rule, const JsonbValue *object)
+check_keys(const rule_operation *operation, const f6_instruction *instruction)
 {
-	f6_jsonb_object_walk walk;
-	JsonbValue key;
-	JsonbValue value;
+	const char *const keys[] = { "op",
+								 "when",
+								 operation->has_path ? "path" : NULL,
+								 operation->takes_value ? "value" : NULL,
+								 operation->takes_value ? "from" : NULL,
+								 operation->has_key ? "key" : NULL,
+								 operation->has_match ? "match" : NULL,
+								 operation->has_match ? "match_from" : NULL };
 
-	f6_jsonb_object_begin(&walk, object);
-	while (f6_jsonb_object_next(&walk, &key, &value))
-	{
-		if (!is_key(rule->operation, &key))
-			refuse_rule(rule, psprintf("\"%s\" has no key \"%.*s\".", rule->operation->name,
-									   key.val.string.len, key.val.string.val));
-	}
-}
-
-/* read_string returns a key's value, which must be a string; NULL where the rule has no such key. */
-static const char *
-read_string(const fold_rule *rule, const JsonbValue *object, const char *key)
-{
-	JsonbValue value;
-
-	if (!f6_jsonb_member(object, key, &value))
-		return NULL;
-	if (value.type != jbvString)
-		refuse_rule(rule, psprintf("Its \"%s\" is not a string.", key));
-	return pnstrdup(value.val.string.val, value.val.string.len);
-}
-
-/* read_pointer reads a key that must be a JSON Pointer. */
-static void
-read_pointer(const fold_rule *rule, const JsonbValue *object, const char *key, f6_pointer *pointer)
-{
-	const char *text = read_string(rule, object, key);
-
-	if (text == NULL)
-		refuse_rule(rule, psprintf("It has no \"%s\".", key));
-	if (!f6_pointer_parse(text, pointer))
-		refuse_rule(rule, psprintf("Its \"%s\" is not a JSON Pointer: \"%s\".", key, text));
+	f6_instruction_check_keys(instruction, operation->name, keys, lengthof(keys));
 }
 
 /* Where a path stands, for the errors of the server that it raises. */
@@ -539,9 +474,9 @@ describe_path(void *arg)
 
 /* read_path returns a key that is an SQL/JSON path, NULL where the rule has no such key. */
 static f6_fold_path *
-read_path(const fold_rule *rule, const JsonbValue *object, const char *key)
+read_path(const fold_rule *rule, const f6_instruction *instruction, const char *key)
 {
-	const char *text = read_string(rule, object, key);
+	const char *text = f6_instruction_text(instruction, key);
 	path_place place = { rule, key };
 	ErrorContextCallback context = { error_context_stack, describe_path, &place };
 	const char *reason;
@@ -559,11 +494,11 @@ read_path(const fold_rule *rule, const JsonbValue *object, const char *key)
 
 /* read_source reads where values come from, by either of two keys. */
 static void
-read_source(const fold_rule *rule, const JsonbValue *object, const char *constant, const char *path,
-			bool is_needed, value_source *source)
+read_source(const fold_rule *rule, const f6_instruction *instruction, const char *constant,
+			const char *path, bool is_needed, value_source *source)
 {
-	source->path = read_path(rule, object, path);
-	source->is_given = f6_jsonb_member(object, constant, &source->constant);
+	source->path = read_path(rule, instruction, path);
+	source->is_given = f6_jsonb_member(instruction->object, constant, &source->constant);
 	if (source->path != NULL && source->is_given)
 		refuse_rule(rule, psprintf("It has both \"%s\" and \"%s\".", constant, path));
 	source->is_given |= source->path != NULL;
@@ -583,30 +518,30 @@ check_places(const fold_rule *rule)
 	{
 		const f6_pointer_token *token = f6_pointer_last(&rule->path);
 
-		if (!is_end(token) && f6_jsonb_token_index(token->name, token->length) < 0)
+		if (!f6_pointer_is_end(token) && f6_jsonb_token_index(token->name, token->length) < 0)
 			refuse_rule(rule, "Its \"path\" does not end in the index of an element, or in \"-\".");
 	}
 }
 
-/* compile_rule compiles one rule. */
+/* compile_rule compiles one rule, whose number and type are known. */
 static void
-compile_rule(const JsonbValue *object, fold_rule *rule)
+compile_rule(const JsonbValue *document, fold_rule *rule)
 {
-	const rule_operation *operation;
+	const f6_instruction instruction = { document, refuse_rule, rule };
+	const rule_operation *operation = f6_instruction_operation(
+		&instruction, operations, lengthof(operations), sizeof(rule_operation));
 
-	if (!f6_jsonb_is_object(object))
-		refuse_rule(rule, "It is not a JSON object.");
-	operation = rule->operation = read_operation(rule, object);
-	check_keys(rule, object);
-	rule->when = read_path(rule, object, "when");
+	rule->operation = operation;
+	check_keys(operation, &instruction);
+	rule->when = read_path(rule, &instruction, "when");
 	if (operation->has_path)
-		read_pointer(rule, object, "path", &rule->path);
+		rule->path = f6_instruction_pointer(&instruction, "path");
 	if (operation->has_key)
-		read_pointer(rule, object, "key", &rule->key);
+		rule->key = f6_instruction_pointer(&instruction, "key");
 	if (operation->takes_value)
-		read_source(rule, object, "value", "from", operation->needs_value, &rule->value);
+		read_source(rule, &instruction, "value", "from", operation->needs_value, &rule->value);
 	if (operation->has_match)
-		read_source(rule, object, "match", "match_from", true, &rule->match);
+		read_source(rule, &instruction, "match", "match_from", true, &rule->match);
 	check_places(rule);
 }
 

@@ -33,6 +33,22 @@ f6_pointer_last(const f6_pointer *pointer)
 	return &pointer->tokens[pointer->count - 1];
 }
 
+/* f6_pointer_is_end tells whether a token is "-", the place after the last element of an array. */
+bool
+f6_pointer_is_end(const f6_pointer_token *token)
+{
+	return token->length == 1 && token->name[0] == '-';
+}
+
+/* f6_pointer_place returns the index that a token gives to what is added to an array of so many elements, -1 if it has no such place. */
+int
+f6_pointer_place(const f6_pointer_token *token, int count)
+{
+	int index = f6_pointer_is_end(token) ? count : f6_jsonb_token_index(token->name, token->length);
+
+	return index <= count ? index : -1;
+}
+
 /* f6_pointer_child returns the member or element that a token names, NULL if there is none. */
 f6_tree_node *
 f6_pointer_child(MemoryContext context, f6_tree_node *node, const f6_pointer_token *token)

@@ -23,6 +23,8 @@ typedef struct f6_pointer
 
 extern bool f6_pointer_parse(const char *text, f6_pointer *pointer);
 extern const f6_pointer_token *f6_pointer_last(const f6_pointer *pointer);
+extern bool f6_pointer_is_end(const f6_pointer_token *token);
+extern int f6_pointer_place(const f6_pointer_token *token, int count);
 extern f6_tree_node *f6_pointer_child(MemoryContext context, f6_tree_node *node,
 									  const f6_pointer_token *token);
 extern f6_tree_node *f6_pointer_find(const f6_pointer *pointer, int tokens, MemoryContext context,

@@ -13,7 +13,7 @@
 
 #include "f6.h"
 #include "errors.h"
-#include "json_pointer.h"
+#include "instruction.h"
 #include "jsonb_walk.h"
 #include "upcast_steps.h"
 
@@ -33,8 +33,8 @@ typedef struct step_run
 /* An operation: its name, the keys that it has besides "op" and "optional", and what it does. */
 typedef struct step_operation
 {
-	const char *name;
-	bool is_patch; /* RFC 6902 has it, and says to ignore other keys */
+	const char *name; /* first, for f6_instruction_operation */
+	bool is_patch;	  /* RFC 6902 has it, and says to ignore other keys */
 	bool has_from;
 	bool has_value;
 	bool has_name;	  /* "to", a member's name */
@@ -61,11 +61,13 @@ struct f6_steps
 };
 
 /* refuse_step raises the error for a step that is no good. */
-static void __attribute__((noreturn)) refuse_step(int number, const char *reason)
+static void __attribute__((noreturn)) refuse_step(const void *refused, const char *reason)
 {
-	ereport(ERROR,
-			(errcode(F6_ERR_BAD_ARGUMENT), errmsg("step %d of the upcaster is not valid", number),
-			 errdetail("%s", reason)));
+	const upcast_step *step = refused;
+
+	ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
+					errmsg("step %d of the upcaster is not valid", step->number),
+					errdetail("%s", reason)));
 }
 
 /* fail_step raises the error for a step that can't be done with the data; the data itself is not quoted. */
@@ -121,10 +123,8 @@ make_place(const step_run *run, const f6_pointer *pointer)
 	}
 	if (parent == NULL || !f6_tree_is_array(parent))
 		fail_step(run, "There is no object or array that could hold", pointer->text);
-	index = token->length == 1 && token->name[0] == '-'
-				? f6_tree_count(parent)
-				: f6_jsonb_token_index(token->name, token->length);
-	if (index < 0 || index > f6_tree_count(parent))
+	index = f6_pointer_place(token, f6_tree_count(parent));
+	if (index < 0)
 		fail_step(run, "The array has no place for", pointer->text);
 	return f6_tree_add_element(run->context, parent, index);
 }
@@ -287,70 +287,15 @@ static const step_operation operations[] = {
 };
 /* clang-format on */
 
-#define OPERATIONS "add, copy, default, move, remove, rename, replace, test"
-
-/* read_operation returns the operation of a step. */
-static const step_operation *
-read_operation(const JsonbValue *object, int number)
-{
-	JsonbValue name;
-
-	if (!f6_jsonb_member(object, "op", &name))
-		refuse_step(number, "It has no \"op\", which is one of " OPERATIONS ".");
-	for (int i = 0; i < (int) lengthof(operations); i++)
-	{
-		if (f6_jsonb_is_text(&name, operations[i].name))
-			return &operations[i];
-	}
-	refuse_step(number, "Its \"op\" is none of " OPERATIONS ".");
-}
-
 /* check_keys refuses keys that a step's operation does not have, where they are not to be ignored. */
 static void
-check_keys(const JsonbValue *object, const step_operation *operation, int number)
+check_keys(const step_operation *operation, const f6_instruction *instruction)
 {
-	f6_jsonb_object_walk walk;
-	JsonbValue key;
-	JsonbValue value;
+	const char *const keys[] = { "op", "path", "optional", operation->has_value ? "value" : NULL,
+								 operation->has_name ? "to" : NULL };
 
-	if (operation->is_patch)
-		return;
-	f6_jsonb_object_begin(&walk, object);
-	while (f6_jsonb_object_next(&walk, &key, &value))
-	{
-		if (f6_jsonb_is_text(&key, "op") || f6_jsonb_is_text(&key, "path") ||
-			f6_jsonb_is_text(&key, "optional") ||
-			(operation->has_value && f6_jsonb_is_text(&key, "value")) ||
-			(operation->has_name && f6_jsonb_is_text(&key, "to")))
-			continue;
-		refuse_step(number, psprintf("\"%s\" has no key \"%.*s\".", operation->name,
-									 key.val.string.len, key.val.string.val));
-	}
-}
-
-/* read_string returns a key's value, which must be a string. */
-static const char *
-read_string(const JsonbValue *object, const char *key, int number)
-{
-	JsonbValue value;
-
-	if (!f6_jsonb_member(object, key, &value))
-		refuse_step(number, psprintf("It has no \"%s\".", key));
-	if (value.type != jbvString)
-		refuse_step(number, psprintf("Its \"%s\" is not a string.", key));
-	return pnstrdup(value.val.string.val, value.val.string.len);
-}
-
-/* read_pointer returns a key's value, which must be a JSON Pointer, taken apart. */
-static f6_pointer
-read_pointer(const JsonbValue *object, const char *key, int number)
-{
-	const char *text = read_string(object, key, number);
-	f6_pointer pointer;
-
-	if (!f6_pointer_parse(text, &pointer))
-		refuse_step(number, psprintf("Its \"%s\" is not a JSON Pointer: \"%s\".", key, text));
-	return pointer;
+	if (!operation->is_patch)
+		f6_instruction_check_keys(instruction, operation->name, keys, lengthof(keys));
 }
 
 /* leads_into tells whether a place is inside another one. */
@@ -364,45 +309,42 @@ leads_into(const f6_pointer *outer, const f6_pointer *inner)
 
 /* read_optional tells whether a step is left out where what it works on does not exist. */
 static bool
-read_optional(const JsonbValue *object, int number)
+read_optional(const upcast_step *step, const JsonbValue *document)
 {
 	JsonbValue value;
 
-	if (!f6_jsonb_member(object, "optional", &value))
+	if (!f6_jsonb_member(document, "optional", &value))
 		return false;
 	if (value.type != jbvBool)
-		refuse_step(number, "Its \"optional\" is not a boolean.");
+		refuse_step(step, "Its \"optional\" is not a boolean.");
 	return value.val.boolean;
 }
 
-/* compile_step compiles one step. */
+/* compile_step compiles one step, whose number is known. */
 static void
-compile_step(const JsonbValue *object, int number, upcast_step *step)
+compile_step(const JsonbValue *document, upcast_step *step)
 {
-	const step_operation *operation;
-
-	if (!f6_jsonb_is_object(object))
-		refuse_step(number, "It is not a JSON object.");
-	operation = read_operation(object, number);
-	check_keys(object, operation, number);
+	const f6_instruction instruction = { document, refuse_step, step };
+	const step_operation *operation = f6_instruction_operation(
+		&instruction, operations, lengthof(operations), sizeof(step_operation));
 
 	step->operation = operation;
-	step->number = number;
-	step->optional = read_optional(object, number);
-	step->path = read_pointer(object, "path", number);
+	check_keys(operation, &instruction);
+	step->optional = read_optional(step, document);
+	step->path = f6_instruction_pointer(&instruction, "path");
 	if (operation->needs_place && step->path.count == 0)
-		refuse_step(number, "Its \"path\" is the whole document.");
-	if (operation->has_value && !f6_jsonb_member(object, "value", &step->value))
-		refuse_step(number, "It has no \"value\".");
+		refuse_step(step, "Its \"path\" is the whole document.");
+	if (operation->has_value && !f6_jsonb_member(document, "value", &step->value))
+		refuse_step(step, "It has no \"value\".");
 	if (operation->has_name)
 	{
-		step->to = read_string(object, "to", number);
+		step->to = f6_instruction_needed_text(&instruction, "to");
 		step->to_length = (int) strlen(step->to);
 	}
 	if (operation->has_from)
-		step->from = read_pointer(object, "from", number);
+		step->from = f6_instruction_pointer(&instruction, "from");
 	if (operation->run == run_move && leads_into(&step->from, &step->path))
-		refuse_step(number,
+		refuse_step(step,
 					psprintf("What is at \"%s\" can't be moved into itself.", step->from.text));
 }
 
@@ -428,9 +370,11 @@ f6_steps_compile(Jsonb *document)
 	f6_jsonb_array_begin(&walk, &root);
 	while (f6_jsonb_array_next(&walk, &object))
 	{
+		upcast_step *step = &steps->steps[steps->count++];
+
 		CHECK_FOR_INTERRUPTS();
-		compile_step(&object, steps->count + 1, &steps->steps[steps->count]);
-		steps->count++;
+		step->number = steps->count;
+		compile_step(&object, step);
 	}
 	return steps;
 }
