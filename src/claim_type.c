@@ -92,7 +92,8 @@ keep_type(f6_claim_types *types, const f6_event_type *type)
 	kept->type = *type;
 	kept->type.event_type = pstrdup(type->event_type);
 	kept->type.event_version = pstrdup(type->event_version);
-	kept->type.valid_from = type->valid_from == NULL ? NULL : pstrdup(type->valid_from);
+	kept->type.valid_from =
+		type->valid_from == NULL ? NULL : f6_pointer_make(pstrdup(type->valid_from->text));
 	kept->type.program = NULL;
 	kept->handler = types->program == NULL
 						? NULL

@@ -331,6 +331,13 @@ hold(void)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, end);
 }
 
+/* read_pointer takes a JSON Pointer apart, which may be NULL. */
+static const f6_pointer *
+read_pointer(const char *text)
+{
+	return text == NULL ? NULL : f6_pointer_make(text);
+}
+
 /* read_version copies a row of the registry into the current memory context. */
 static registry_version *
 read_version(HeapTuple row, TupleDesc descriptor)
@@ -342,7 +349,7 @@ read_version(HeapTuple row, TupleDesc descriptor)
 	version->type.event_version = f6_row_text(row, descriptor, F6_EVENT_TYPE_VERSION);
 	version->type.ordinal =
 		DatumGetInt64(heap_getattr(row, F6_EVENT_TYPE_ORDINAL, descriptor, &isnull));
-	version->type.valid_from = f6_row_text(row, descriptor, F6_EVENT_TYPE_VALID_FROM);
+	version->type.valid_from = read_pointer(f6_row_text(row, descriptor, F6_EVENT_TYPE_VALID_FROM));
 	version->type.legal_when_claimed =
 		DatumGetBool(heap_getattr(row, F6_EVENT_TYPE_LEGAL_WHEN_CLAIMED, descriptor, &isnull));
 	version->type.assert_format =
@@ -813,7 +820,7 @@ f6_effect_time(const f6_event_type *type, const JsonbValue *data, TimestampTz *e
 {
 	JsonbValue field;
 
-	if (type->valid_from == NULL || !f6_jsonb_pointer_get(data, type->valid_from, &field) ||
+	if (type->valid_from == NULL || !f6_pointer_get(type->valid_from, data, &field) ||
 		f6_jsonb_is_null(&field))
 		return false;
 	if (field.type != jbvString ||
@@ -823,7 +830,7 @@ f6_effect_time(const f6_event_type *type, const JsonbValue *data, TimestampTz *e
 				 errmsg("event data is not valid for event type \"%s\" version \"%s\"",
 						type->event_type, type->event_version),
 				 errdetail("\"%s\" valid_from: expected an ISO 8601 date or date-time, found %s",
-						   type->valid_from,
+						   type->valid_from->text,
 						   field.type == jbvString ? "another string" : f6_jsonb_type_name(&field)),
 				 errhint("The type names this field as its date of effect, such as "
 						 "2024-03-20 or 2024-03-20T10:00:00+01:00.")));

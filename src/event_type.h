@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "json_pointer.h"
 #include "schema_compile.h"
 #include "upcast_chain.h"
 
@@ -17,7 +18,7 @@ typedef struct f6_event_type
 	const char *event_type;
 	const char *event_version;
 	int64 ordinal;
-	const char *valid_from; /* JSON Pointer to the date of effect, or NULL */
+	const f6_pointer *valid_from; /* where the date of effect is, or NULL */
 	bool legal_when_claimed;
 	bool assert_format;		   /* does "format" refuse data? */
 	bool deprecated;		   /* it takes no new events */

@@ -12,6 +12,7 @@
 
 #include "f6.h"
 #include "field_span.h"
+#include "json_pointer.h"
 #include "jsonb_walk.h"
 #include "rectangle.h"
 #include "span.h"
@@ -22,7 +23,7 @@
 /* What collects spans. */
 typedef struct collection
 {
-	const f6_field *field;
+	const f6_pointer *path;
 	f6_field_spans *spans;
 } collection;
 
@@ -76,7 +77,7 @@ collect(void *state, const f6_rectangle *rectangle)
 	JsonbValue value;
 
 	f6_jsonb_root(rectangle->span.state, &root);
-	if (!f6_jsonb_pointer_get(&root, collection->field->path, &value))
+	if (!f6_pointer_get(collection->path, &root, &value))
 		return;
 	span.known_from = rectangle->known_from;
 	span.known_to = rectangle->known_to;
@@ -168,7 +169,7 @@ void
 f6_field_spans_read(const f6_field *field, const pg_uuid_t *object, f6_field_spans *spans)
 {
 	f6_question question = { 0 };
-	collection collection = { field, spans };
+	collection collection = { f6_pointer_make(field->path), spans };
 
 	question.object_id = *object;
 	question.valid_at = F6_LAST_MOMENT;

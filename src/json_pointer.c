@@ -26,6 +26,17 @@ f6_pointer_parse(const char *text, f6_pointer *pointer)
 	return true;
 }
 
+/* f6_pointer_make returns a pointer, taken apart in the current memory context, of a text that is known to be one; it keeps the text. */
+f6_pointer *
+f6_pointer_make(const char *text)
+{
+	f6_pointer *pointer = palloc(sizeof(f6_pointer));
+
+	if (!f6_pointer_parse(text, pointer))
+		elog(ERROR, "\"%s\" is not a JSON Pointer", text);
+	return pointer;
+}
+
 /* f6_pointer_last returns the last token of a pointer that is not the whole document's. */
 const f6_pointer_token *
 f6_pointer_last(const f6_pointer *pointer)

@@ -22,6 +22,7 @@ typedef struct f6_pointer
 } f6_pointer;
 
 extern bool f6_pointer_parse(const char *text, f6_pointer *pointer);
+extern f6_pointer *f6_pointer_make(const char *text);
 extern const f6_pointer_token *f6_pointer_last(const f6_pointer *pointer);
 extern bool f6_pointer_is_end(const f6_pointer_token *token);
 extern int f6_pointer_place(const f6_pointer_token *token, int count);

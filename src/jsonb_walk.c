@@ -575,26 +575,6 @@ f6_jsonb_step(const JsonbValue *parent, const char *token, int length, JsonbValu
 	return false;
 }
 
-/* Gives the value at a valid JSON Pointer; false if there is none. */
-bool
-f6_jsonb_pointer_get(const JsonbValue *root, const char *pointer, JsonbValue *value)
-{
-	JsonbValue current = *root;
-
-	while (*pointer != '\0')
-	{
-		int length;
-		const char *token = f6_jsonb_pointer_token(&pointer, &length);
-		JsonbValue child;
-
-		if (!f6_jsonb_step(&current, token, length, &child))
-			return false;
-		current = child;
-	}
-	*value = current;
-	return true;
-}
-
 /* Appends one step of a path, escaped as RFC 6901 has it. */
 static void
 append_step(StringInfo text, const f6_jsonb_path *step)

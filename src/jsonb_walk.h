@@ -81,7 +81,6 @@ extern const char *f6_jsonb_pointer_token(const char **pointer, int *length);
 extern int f6_jsonb_token_index(const char *token, int length);
 extern bool f6_jsonb_step(const JsonbValue *parent, const char *token, int length,
 						  JsonbValue *value);
-extern bool f6_jsonb_pointer_get(const JsonbValue *root, const char *pointer, JsonbValue *value);
 extern void f6_jsonb_path_append(StringInfo text, const f6_jsonb_path *path);
 
 #endif /* F6_JSONB_WALK_H */
