@@ -42,12 +42,13 @@ typedef struct row
 	f6_fold *fold;
 	int64 last_position;
 	TimestampTz last_material_time;
-	bool is_read;	 /* has it been looked for in the table? */
-	bool is_there;	 /* in the table */
-	bool has_end;	 /* in f6.projection_end */
-	bool is_changed; /* is it to be written? */
-	bool is_anew;	 /* is it to be folded anew? */
-	bool is_empty;	 /* was it folded anew, of nothing? */
+	ItemPointerData place; /* in the table, if it is to be updated there */
+	bool is_read;		   /* has it been looked for in the table? */
+	bool is_there;		   /* in the table */
+	bool has_end;		   /* in f6.projection_end */
+	bool is_changed;	   /* is it to be written? */
+	bool is_anew;		   /* is it to be folded anew? */
+	bool is_empty;		   /* was it folded anew, of nothing? */
 } row;
 
 /* A row, by its key. */
@@ -202,6 +203,7 @@ read_row(f6_projection_fold *folding, row *row)
 		row->is_there =
 			folding->with_others && f6_projection_row_read(projection, row->key, true, &found);
 	}
+	row->place = found.place;
 	row->last_position = found.last_position;
 	row->last_material_time = found.last_material_time;
 	start_from(folding, row, found.state);
@@ -755,6 +757,7 @@ write_state(f6_projection_fold *folding, row *row, f6_projection_row *written)
 		row->last_position = Max(row->last_position, found.last_position);
 		fold_anew(folding, &row, 1);
 		written->state = f6_fold_result(row->fold);
+		written->place = found.place;
 		written->last_position = row->last_position;
 		written->last_material_time = row->last_material_time;
 	}
@@ -790,7 +793,8 @@ write_row(f6_projection_fold *folding, row *row)
 {
 	f6_projection_row written = { .state = f6_fold_result(row->fold),
 								  .last_position = row->last_position,
-								  .last_material_time = row->last_material_time };
+								  .last_material_time = row->last_material_time,
+								  .place = row->place };
 
 	if (written.state == NULL)
 		write_end(folding, row, &written);

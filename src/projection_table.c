@@ -25,6 +25,7 @@
 #include "f6.h"
 #include "errors.h"
 #include "jsonb_walk.h"
+#include "projection_direct.h"
 #include "projection_table.h"
 #include "relation.h"
 
@@ -380,13 +381,51 @@ take_row(f6_projection_row *row, MemoryContext context)
 	return true;
 }
 
+/* f6_projection_column_name returns the name of a column of a projection's table, counted from 1. */
+const char *
+f6_projection_column_name(const f6_projection *projection, int number)
+{
+	int last = F6_ROW_STATE + projection->column_count;
+
+	if (number == F6_ROW_KEY)
+		return f6_projection_key_name(projection);
+	if (number == F6_ROW_STATE)
+		return "state";
+	if (number > last)
+		return number == last + 1 ? "last_position" : "last_material_time";
+	return projection->columns[number - F6_ROW_STATE - 1].name;
+}
+
+/* f6_projection_column_type returns its type. */
+Oid
+f6_projection_column_type(const f6_projection *projection, int number)
+{
+	int last = F6_ROW_STATE + projection->column_count;
+
+	if (number == F6_ROW_KEY)
+		return f6_projection_key_type(projection->key)->type_id;
+	if (number == F6_ROW_STATE)
+		return JSONBOID;
+	if (number > last)
+		return number == last + 1 ? INT8OID : TIMESTAMPTZOID;
+	return projection->columns[number - F6_ROW_STATE - 1].type;
+}
+
 /* f6_projection_row_read reads a row into the current memory context, locked or not, and tells whether there is one. */
 bool
 f6_projection_row_read(f6_projection *projection, Datum key, bool lock, f6_projection_row *row)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	Relation table = f6_direct_open(projection);
 	bool found;
 
+	ItemPointerSetInvalid(&row->place);
+	if (table != NULL)
+	{
+		found = f6_direct_read(table, key, row);
+		f6_direct_close(table);
+		return found;
+	}
 	connect();
 	execute(projection, lock ? LOCK_ROW : READ_ROW, &key, NULL);
 	found = take_row(row, caller);
@@ -484,11 +523,38 @@ f6_projection_row_insert(f6_projection *projection, Datum key, const f6_projecti
 	return write_row(projection, INSERT_ROW, key, row) > 0;
 }
 
+/* update_in_place updates a row that was read where it is, if that can be done; it tells whether it did. */
+static bool
+update_in_place(f6_projection *projection, Datum key, const f6_projection_row *row)
+{
+	Relation table = ItemPointerIsValid(&row->place) ? f6_direct_open(projection) : NULL;
+	int count = F6_ROW_STATE + projection->column_count + F6_ROW_COLUMNS_AT_END;
+	int last = F6_ROW_STATE + projection->column_count;
+	Datum *values;
+	bool *nulls;
+
+	if (table == NULL)
+		return false;
+	values = palloc(sizeof(Datum) * count);
+	nulls = palloc0(sizeof(bool) * count);
+	values[F6_ROW_KEY - 1] = key;
+	values[F6_ROW_STATE - 1] = JsonbPGetDatum(row->state);
+	for (int i = 0; i < projection->column_count; i++)
+		values[F6_ROW_STATE + i] =
+			column_value(&projection->columns[i], row->state, &nulls[F6_ROW_STATE + i]);
+	values[last] = Int64GetDatum(row->last_position);
+	values[last + 1] = TimestampTzGetDatum(row->last_material_time);
+	f6_direct_update(table, row, values, nulls);
+	f6_direct_close(table);
+	return true;
+}
+
 /* f6_projection_row_update updates a row. */
 void
 f6_projection_row_update(f6_projection *projection, Datum key, const f6_projection_row *row)
 {
-	(void) write_row(projection, UPDATE_ROW, key, row);
+	if (!update_in_place(projection, key, row))
+		(void) write_row(projection, UPDATE_ROW, key, row);
 }
 
 /* f6_projection_row_delete deletes a row. */

@@ -6,6 +6,7 @@
 #define F6_PROJECTION_TABLE_H
 
 #include "datatype/timestamp.h"
+#include "storage/itemptr.h"
 
 #include "projection.h"
 
@@ -15,7 +16,14 @@ typedef struct f6_projection_row
 	Jsonb *state;					/* NULL: there is none, or not any more */
 	int64 last_position;			/* of the events that made it */
 	TimestampTz last_material_time; /* of the claims that it counts */
+	ItemPointerData
+		place; /* invalid unless it was read and locked where it is, to be updated there */
 } f6_projection_row;
+
+/* columns of a projection's table: the key, the state, those with types of their own, and two at the end */
+#define F6_ROW_KEY			  1
+#define F6_ROW_STATE		  2
+#define F6_ROW_COLUMNS_AT_END 2
 
 extern bool f6_projection_row_read(f6_projection *projection, Datum key, bool lock,
 								   f6_projection_row *row);
@@ -26,6 +34,8 @@ extern void f6_projection_row_update(f6_projection *projection, Datum key,
 extern void f6_projection_row_delete(f6_projection *projection, Datum key);
 extern char *f6_projection_table_name(const f6_projection *projection);
 extern const char *f6_projection_key_name(const f6_projection *projection);
+extern const char *f6_projection_column_name(const f6_projection *projection, int number);
+extern Oid f6_projection_column_type(const f6_projection *projection, int number);
 extern char *f6_projection_column_list(const f6_projection *projection, const char *of);
 extern void f6_projection_table_put(const f6_projection *projection, Oid table);
 extern bool f6_projection_end_read(f6_projection *projection, Datum key, bool take,
