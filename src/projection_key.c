@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_collation_d.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -165,7 +166,36 @@ f6_projection_key_type(const f6_projection_key *key)
 	return key->type;
 }
 
-/* each_element passes on the elements of an array. */
+/* f6_projection_key_compare tells which of two keys comes first: as strcmp does. */
+int
+f6_projection_key_compare(const TypeCacheEntry *type, Datum a, Datum b)
+{
+	return DatumGetInt32(
+		FunctionCall2Coll((FmgrInfo *) &type->cmp_proc_finfo, DEFAULT_COLLATION_OID, a, b));
+}
+
+/* compare_keys brings keys in order, for qsort_arg. */
+static int
+compare_keys(const void *a, const void *b, void *type)
+{
+	return f6_projection_key_compare(type, *(const Datum *) a, *(const Datum *) b);
+}
+
+/* drop_nulls returns how many elements are left when the NULLs are gone. */
+static int
+drop_nulls(Datum *elements, const bool *nulls, int count)
+{
+	int kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			elements[kept++] = elements[i];
+	}
+	return kept;
+}
+
+/* each_element passes on the elements of an array, in order, each once. */
 static void
 each_element(const f6_projection_key *key, Datum array, f6_key_receiver receive, void *state)
 {
@@ -175,14 +205,16 @@ each_element(const f6_projection_key *key, Datum array, f6_key_receiver receive,
 
 	deconstruct_array(DatumGetArrayTypeP(array), key->type->type_id, key->type->typlen,
 					  key->type->typbyval, key->type->typalign, &elements, &nulls, &count);
+	count = drop_nulls(elements, nulls, count);
+	qsort_arg(elements, count, sizeof(Datum), compare_keys, key->type);
 	for (int i = 0; i < count; i++)
 	{
-		if (!nulls[i])
+		if (i == 0 || f6_projection_key_compare(key->type, elements[i - 1], elements[i]) != 0)
 			receive(state, elements[i]);
 	}
 }
 
-/* f6_projection_key_each passes on the keys of an event, a value of type f6.event, that are not NULL: good until the next event. */
+/* f6_projection_key_each passes on the keys of an event, a value of type f6.event, that are not NULL, in order: good until the next event. */
 void
 f6_projection_key_each(f6_projection_key *key, Datum row, f6_key_receiver receive, void *state)
 {
