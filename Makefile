@@ -34,7 +34,7 @@ SQL_PARTS = \
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the
 # same name.)  What test/pgtap and test/t hold is found by test/run.
 REGRESS = errors json_schema
-ISOLATION = append-same-id append-order condition decision horizon register-type register-upcaster
+ISOLATION = append-same-id append-order condition decision horizon projection register-type register-upcaster
 
 OBJS = $(SOURCES:%=src/%.o)
 DATA_built = sql/f6--$(EXTVERSION).sql

@@ -6,8 +6,9 @@
  * comes after all that its row counts is folded into the row's state.  Whatever else comes, a claim that belongs before others, a
  * correction, a validation, has the rows that it may concern folded anew from the log.
  *
- * Where others write the same rows at the same time, each is locked before the log is read for it; for one that does not exist yet its
- * key is taken by an insert, which waits for that of somebody else.
+ * Where others write the same rows at the same time, each is locked before the log is read for it; for one that does not exist its
+ * key is taken by an insert, which waits for that of somebody else: of the row when it is written, or, where the fold may come to nothing,
+ * of an end before the log is read.
  */
 #include "postgres.h"
 
@@ -46,6 +47,7 @@ typedef struct row
 	bool is_read;		   /* has it been looked for in the table? */
 	bool is_there;		   /* in the table */
 	bool has_end;		   /* in f6.projection_end */
+	bool is_decided;	   /* does an event that is no claim concern it? */
 	bool is_changed;	   /* is it to be written? */
 	bool is_anew;		   /* is it to be folded anew? */
 	bool is_empty;		   /* was it folded anew, of nothing? */
@@ -186,8 +188,8 @@ start_from(f6_projection_fold *folding, row *row, Jsonb *state)
 }
 
 /*
- * read_row looks for a row in the table, and for how far it had come if it has ended.  One that is in neither place, and may end, is taken
- * where the ends are kept, and then looked for again: somebody else may have had it.
+ * read_row looks for a row in the table, and for how far it had come if it has ended.  One that is in neither place, and may come to
+ * nothing, is taken where the ends are kept, and then looked for again: somebody else may have had it.
  */
 static void
 read_row(f6_projection_fold *folding, row *row)
@@ -197,11 +199,13 @@ read_row(f6_projection_fold *folding, row *row)
 	f6_projection_row found = { .last_material_time = DT_NOBEGIN };
 
 	row->is_there = f6_projection_row_read(projection, row->key, folding->with_others, &found);
-	if (!row->is_there && folding->may_end)
+	if (!row->is_there && (folding->may_end || (row->is_decided && folding->with_others)))
 	{
 		row->has_end = f6_projection_end_read(projection, row->key, folding->with_others, &found);
 		row->is_there =
 			folding->with_others && f6_projection_row_read(projection, row->key, true, &found);
+		if (folding->with_others && !row->is_there)
+			f6_projection_row_check_absent(projection, row->key);
 	}
 	row->place = found.place;
 	row->last_position = found.last_position;
@@ -265,6 +269,13 @@ meet_key(void *state, Datum key)
 	(void) row_of(state, key);
 }
 
+/* meet_decided_key makes a row for a key that an event concerns which is no claim. */
+static void
+meet_decided_key(void *state, Datum key)
+{
+	row_of(state, key)->is_decided = true;
+}
+
 /* What is folded anew because of an event. */
 typedef struct anew_taker
 {
@@ -282,8 +293,11 @@ take_anew(void *state, Datum key)
 	if (!is_own(taker->folding, key))
 		return;
 	row = row_of(taker->folding, key);
-	if (!row->is_read)
+	if (!row->is_read || (!row->is_decided && !row->is_there))
+	{
+		row->is_decided = true;
 		read_row(taker->folding, row);
+	}
 	row->is_anew = true;
 	row->is_changed = true;
 	row->last_position = Max(row->last_position, taker->position);
@@ -443,12 +457,12 @@ each_decided_key(f6_projection_fold *folding, HeapTupleHeader event, f6_key_rece
 		each_thread_key(folding, event, receive, state);
 }
 
-/* begin_reading has what is read be of now: what has been written before too. */
+/* begin_reading has what is read be of now: what has been written before too, and what others have committed, whose rows these are as well. */
 static void
 begin_reading(void)
 {
 	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	PushActiveSnapshot(GetLatestSnapshot());
 }
 
 /* describe says of an error which event was being folded. */
@@ -456,6 +470,15 @@ static void
 describe(void *id)
 {
 	errcontext("fold of event %s", f6_uuid_text(id));
+}
+
+/* event_id returns the id of an event, a value of type f6.event. */
+static pg_uuid_t *
+event_id(HeapTupleHeader event)
+{
+	bool isnull;
+
+	return DatumGetUUIDP(column(event, F6_EVENT_ID, &isnull));
 }
 
 /* take_claim folds a claim into its rows. */
@@ -499,10 +522,8 @@ f6_projection_fold_take(f6_projection_fold *folding, Datum event)
 {
 	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
 	MemoryContext caller = MemoryContextSwitchTo(folding->event);
-	ErrorContextCallback context = { error_context_stack, describe, NULL };
-	bool isnull;
+	ErrorContextCallback context = { error_context_stack, describe, event_id(header) };
 
-	context.arg = DatumGetUUIDP(column(header, F6_EVENT_ID, &isnull));
 	error_context_stack = &context;
 	if (is_claim(folding, header))
 		take_claim(folding, header);
@@ -513,14 +534,23 @@ f6_projection_fold_take(f6_projection_fold *folding, Datum event)
 	MemoryContextReset(folding->event);
 }
 
+/* f6_projection_fold_is_ordered tells whether events that are taken one after the other lock their rows in order: one claim does. */
+bool
+f6_projection_fold_is_ordered(const f6_projection_fold *folding, const Datum *events, int count)
+{
+	return count == 1 && is_claim(folding, DatumGetHeapTupleHeader(events[0]));
+}
+
 /* f6_projection_fold_meet takes note of the rows that an event concerns, which is to be taken when they are locked. */
 void
 f6_projection_fold_meet(f6_projection_fold *folding, Datum event)
 {
 	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
 	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	ErrorContextCallback context = { error_context_stack, describe, event_id(header) };
 	f6_claim claim = { 0 };
 
+	error_context_stack = &context;
 	if (is_claim(folding, header))
 	{
 		if (read_claim(folding, header, folding->projection->legal, &claim))
@@ -529,9 +559,10 @@ f6_projection_fold_meet(f6_projection_fold *folding, Datum event)
 	else if (decides(folding, header))
 	{
 		begin_reading();
-		each_decided_key(folding, header, meet_key, folding);
+		each_decided_key(folding, header, meet_decided_key, folding);
 		PopActiveSnapshot();
 	}
+	error_context_stack = context.previous;
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(folding->event);
 }
@@ -543,8 +574,7 @@ compare_rows(const void *a, const void *b, void *type)
 	const row *first = *(row *const *) a;
 	const row *second = *(row *const *) b;
 
-	return DatumGetInt32(FunctionCall2Coll(&((TypeCacheEntry *) type)->cmp_proc_finfo,
-										   DEFAULT_COLLATION_OID, first->key, second->key));
+	return f6_projection_key_compare(type, first->key, second->key);
 }
 
 /* rows_in_order returns the rows in the order of their keys: that in which everybody locks them. */
@@ -592,9 +622,13 @@ begin_anew(f6_projection_fold *folding, row *row)
 static void
 fold_counted(row *row, f6_claim_types *types, const f6_claim *claim)
 {
+	ErrorContextCallback context = { error_context_stack, describe, (void *) &claim->id };
+
 	if (f6_claim_handler(claim->type)->way == F6_FOLD_NOTHING)
 		return;
+	error_context_stack = &context;
 	f6_state_fold(row->fold, types, claim);
+	error_context_stack = context.previous;
 	row->last_position = Max(row->last_position, claim->position);
 	row->last_material_time = Max(row->last_material_time, claim->material_time);
 	row->is_empty = false;
@@ -743,79 +777,83 @@ fold_anew(f6_projection_fold *folding, row **list, uint64 count)
 	PopActiveSnapshot();
 }
 
-/* write_state writes a row that has a state; another that somebody has made since is taken as the row. */
-static void
-write_state(f6_projection_fold *folding, row *row, f6_projection_row *written)
-{
-	if (!row->is_there && !f6_projection_row_insert(folding->projection, row->key, written))
-	{
-		f6_projection_row found;
-
-		(void) f6_projection_row_read(folding->projection, row->key, true, &found);
-		row->is_anew = true;
-		row->is_there = true;
-		row->last_position = Max(row->last_position, found.last_position);
-		fold_anew(folding, &row, 1);
-		written->state = f6_fold_result(row->fold);
-		written->place = found.place;
-		written->last_position = row->last_position;
-		written->last_material_time = row->last_material_time;
-	}
-	else if (!row->is_there)
-		return;
-	f6_projection_row_update(folding->projection, row->key, written);
-}
-
 /* write_end writes that a row has no state, or not any more. */
 static void
 write_end(f6_projection_fold *folding, row *row, const f6_projection_row *written)
 {
 	if (row->is_there)
 		f6_projection_row_delete(folding->projection, row->key);
+	/* Of nothing at all nobody has to know how far it had come. */
 	if (folding->may_end && !row->is_empty)
 		f6_projection_end_write(folding->projection, row->key, written);
 	else if (row->has_end)
 		f6_projection_end_forget(folding->projection, row->key);
 }
 
+/* write_state writes that a row has a state, and tells whether it did: not where somebody else has made the row since it was read. */
+static bool
+write_state(f6_projection_fold *folding, row *row, const f6_projection_row *written)
+{
+	if (row->is_there)
+		f6_projection_row_update(folding->projection, row->key, written);
+	else if (!f6_projection_row_insert(folding->projection, row->key, written))
+		return false;
+	if (row->has_end)
+		f6_projection_end_forget(folding->projection, row->key);
+	return true;
+}
+
+/* read_again reads a row that somebody else has made since it was read, and folds it anew: with what they have taken. */
+static void
+read_again(f6_projection_fold *folding, row *row)
+{
+	int64 last_position = row->last_position;
+
+	read_row(folding, row);
+	row->last_position = Max(row->last_position, last_position);
+	row->is_anew = true;
+	fold_anew(folding, &row, 1);
+}
+
 /* describe_row says of an error which row was being written. */
 static void
 describe_row(void *argument)
 {
-	f6_projection_fold *folding = argument;
-
-	errcontext("projection \"%s\"", folding->projection->name);
+	errcontext("row with the event at position " INT64_FORMAT, ((row *) argument)->last_position);
 }
 
 /* write_row writes a row. */
 static void
 write_row(f6_projection_fold *folding, row *row)
 {
-	f6_projection_row written = { .state = f6_fold_result(row->fold),
-								  .last_position = row->last_position,
-								  .last_material_time = row->last_material_time,
-								  .place = row->place };
+	ErrorContextCallback context = { error_context_stack, describe_row, row };
+	bool is_written = false;
 
-	if (written.state == NULL)
-		write_end(folding, row, &written);
-	else
+	error_context_stack = &context;
+	while (!is_written)
 	{
-		write_state(folding, row, &written);
-		if (row->has_end)
-			f6_projection_end_forget(folding->projection, row->key);
+		f6_projection_row written = { .state = f6_fold_result(row->fold),
+									  .last_position = row->last_position,
+									  .last_material_time = row->last_material_time,
+									  .place = row->place };
+
+		is_written = written.state == NULL || write_state(folding, row, &written);
+		if (written.state == NULL)
+			write_end(folding, row, &written);
+		else if (!is_written)
+			read_again(folding, row);
 	}
+	error_context_stack = context.previous;
 }
 
 /* f6_projection_fold_write writes the rows that have changed, and begins anew with none. */
 void
 f6_projection_fold_write(f6_projection_fold *folding)
 {
-	ErrorContextCallback context = { error_context_stack, describe_row, folding };
 	MemoryContext caller = MemoryContextSwitchTo(folding->event);
 	uint64 count;
 	row **list = rows_in_order(folding, &count);
 
-	error_context_stack = &context;
 	fold_anew(folding, list, count);
 	for (uint64 i = 0; i < count; i++)
 	{
@@ -824,7 +862,6 @@ f6_projection_fold_write(f6_projection_fold *folding)
 			write_row(folding, list[i]);
 		MemoryContextReset(folding->event);
 	}
-	error_context_stack = context.previous;
 	MemoryContextSwitchTo(caller);
 	begin_rows(folding);
 }

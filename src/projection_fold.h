@@ -11,6 +11,8 @@ typedef struct f6_projection_fold f6_projection_fold;
 
 extern f6_projection_fold *f6_projection_fold_begin(f6_projection *projection, bool with_others,
 													int64 until);
+extern bool f6_projection_fold_is_ordered(const f6_projection_fold *folding, const Datum *events,
+										  int count);
 extern void f6_projection_fold_meet(f6_projection_fold *folding, Datum event);
 extern void f6_projection_fold_lock(f6_projection_fold *folding);
 extern void f6_projection_fold_take(f6_projection_fold *folding, Datum event);

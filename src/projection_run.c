@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -45,6 +46,13 @@ static void
 describe(void *id)
 {
 	errcontext("event %s", f6_uuid_text(id));
+}
+
+/* describe_projection says of an error in which projection it was. */
+static void
+describe_projection(void *projection)
+{
+	errcontext("projection \"%s\"", ((f6_projection *) projection)->name);
 }
 
 /* upcast_event returns an event, a value of type f6.event, in the version to read. */
@@ -104,6 +112,16 @@ is_full(run *run)
 	return true;
 }
 
+/* is_about tells whether a handler is about events like this one. */
+static bool
+is_about(const run *run, Datum event)
+{
+	bool isnull;
+	Datum type = GetAttributeByNum(DatumGetHeapTupleHeader(event), F6_EVENT_EVENT_TYPE, &isnull);
+
+	return f6_projection_takes(run->projection, TextDatumGetCString(type));
+}
+
 /* take takes the next event of the log, and tells whether to go on. */
 static bool
 take(void *state, Datum event)
@@ -116,10 +134,10 @@ take(void *state, Datum event)
 	run->taken++;
 	if (f6_projection_skips(run->projection, run_at))
 		;
-	else if (run->folding == NULL)
-		handle(run, event);
-	else
+	else if (run->folding != NULL)
 		f6_projection_fold_take(run->folding, event);
+	else if (is_about(run, event))
+		handle(run, event);
 	if (!is_full(run) || !run->is_part)
 		return true;
 	run->until = run_at;
@@ -147,9 +165,11 @@ run_log(run *run, f6_projection *projection, int64 after, int64 until, int64 max
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working =
 		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
+	ErrorContextCallback context = { error_context_stack, describe_projection, projection };
 	f6_acting before;
 
 	MemoryContextSwitchTo(working);
+	error_context_stack = &context;
 	f6_projection_act(projection, &before);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -162,6 +182,7 @@ run_log(run *run, f6_projection *projection, int64 after, int64 until, int64 max
 		f6_projection_fold_write(run->folding);
 	PopActiveSnapshot();
 	f6_act_end(&before);
+	error_context_stack = context.previous;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(working);
 }
@@ -215,13 +236,15 @@ f6_projection_run_events(f6_projection *projection, const Datum *events, int cou
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working =
 		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
+	ErrorContextCallback context = { error_context_stack, describe_projection, projection };
 	f6_acting before;
 	run run;
 
 	MemoryContextSwitchTo(working);
+	error_context_stack = &context;
 	f6_projection_act(projection, &before);
 	begin_run(&run, projection, true, 0);
-	if (run.folding != NULL && count > 1)
+	if (run.folding != NULL && !f6_projection_fold_is_ordered(run.folding, events, count))
 	{
 		/* Everybody locks rows in the same order. */
 		for (int i = 0; i < count; i++)
@@ -233,6 +256,7 @@ f6_projection_run_events(f6_projection *projection, const Datum *events, int cou
 	if (run.folding != NULL)
 		f6_projection_fold_write(run.folding);
 	f6_act_end(&before);
+	error_context_stack = context.previous;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(working);
 }

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
@@ -20,6 +21,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/rel.h"
 
 #include "f6.h"
@@ -249,7 +251,7 @@ plans_of(f6_projection *projection)
 
 /* run_plan runs a plan, whose table the guard lets be written meanwhile. */
 static int
-run_plan(SPIPlanPtr plan, Oid table, Datum *values, const char *nulls)
+run_plan(SPIPlanPtr plan, Oid table, Datum *values, const char *nulls, bool in_active_snapshot)
 {
 	Oid before = written_table;
 	volatile int result = 0;
@@ -257,7 +259,7 @@ run_plan(SPIPlanPtr plan, Oid table, Datum *values, const char *nulls)
 	written_table = table;
 	PG_TRY();
 	{
-		result = SPI_execute_plan(plan, values, nulls, false, 0);
+		result = SPI_execute_plan(plan, values, nulls, in_active_snapshot, 0);
 	}
 	PG_FINALLY();
 	{
@@ -267,19 +269,27 @@ run_plan(SPIPlanPtr plan, Oid table, Datum *values, const char *nulls)
 	return result;
 }
 
-/* execute runs a statement, inside an SPI connection. */
+/* execute_in runs a statement, inside an SPI connection: one that writes nothing in the active snapshot, if wanted. */
 static void
-execute(f6_projection *projection, statement number, Datum *values, const char *nulls)
+execute_in(f6_projection *projection, statement number, Datum *values, const char *nulls,
+		   bool in_active_snapshot)
 {
 	table_plans *plans = plans_of(projection);
 	int result;
 
 	if (plans->plans[number] == NULL)
 		plans->plans[number] = prepare(projection, plans->table, number);
-	result = run_plan(plans->plans[number], projection->table, values, nulls);
+	result = run_plan(plans->plans[number], projection->table, values, nulls, in_active_snapshot);
 	if (result < 0)
 		elog(ERROR, "could not run a statement of projection \"%s\": %s", projection->name,
 			 SPI_result_code_string(result));
+}
+
+/* execute runs a statement, inside an SPI connection. */
+static void
+execute(f6_projection *projection, statement number, Datum *values, const char *nulls)
+{
+	execute_in(projection, number, values, nulls, false);
 }
 
 /* run_own runs a statement on f6.projection_end, as its owner, inside an SPI connection. */
@@ -330,7 +340,7 @@ put(const f6_projection *projection, const char *text)
 
 	f6_projection_act(projection, &before);
 	plan = SPI_prepare(text, 0, NULL);
-	if (plan == NULL || run_plan(plan, projection->table, NULL, NULL) < 0)
+	if (plan == NULL || run_plan(plan, projection->table, NULL, NULL, false) < 0)
 		elog(ERROR, "could not put the rows of projection \"%s\"", projection->name);
 	f6_act_end(&before);
 }
@@ -431,6 +441,24 @@ f6_projection_row_read(f6_projection *projection, Datum key, bool lock, f6_proje
 	found = take_row(row, caller);
 	SPI_finish();
 	return found;
+}
+
+/* f6_projection_row_check_absent refuses a row that the transaction's snapshot is too old to see: its transaction is to be repeated. */
+void
+f6_projection_row_check_absent(f6_projection *projection, Datum key)
+{
+	if (!IsolationUsesXactSnapshot())
+		return;
+	connect();
+	PushActiveSnapshot(GetLatestSnapshot());
+	execute_in(projection, READ_ROW, &key, NULL, true);
+	PopActiveSnapshot();
+	if (SPI_processed > 0)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("could not serialize access due to concurrent update"),
+						errdetail("Another transaction has made a row of projection \"%s\".",
+								  projection->name)));
+	SPI_finish();
 }
 
 /* describe_column says of an error for which column a value was meant. */

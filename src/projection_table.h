@@ -27,6 +27,7 @@ typedef struct f6_projection_row
 
 extern bool f6_projection_row_read(f6_projection *projection, Datum key, bool lock,
 								   f6_projection_row *row);
+extern void f6_projection_row_check_absent(f6_projection *projection, Datum key);
 extern bool f6_projection_row_insert(f6_projection *projection, Datum key,
 									 const f6_projection_row *row);
 extern void f6_projection_row_update(f6_projection *projection, Datum key,
