@@ -136,6 +136,7 @@ test-stress:
 	@PG_CONFIG='$(PG_CONFIG)' F6_HISTORIES=300 test/run t/058_snapshots.pl
 	@PG_CONFIG='$(PG_CONFIG)' F6_SEED=random F6_ROUNDS=40 test/run t/060_model.pl
 	@PG_CONFIG='$(PG_CONFIG)' F6_SEED=random F6_FOLDS=4000 test/run t/062_fold_rules.pl
+	@PG_CONFIG='$(PG_CONFIG)' F6_SEED=random F6_ROUNDS=12 F6_SECONDS=15 test/run t/064_projections.pl
 
 bench:
 	$(build_and_install)
@@ -172,7 +173,8 @@ help:
 	@echo 'make test          deps, build, install, and all tests on private servers'
 	@echo '                   TESTS="regress pgtap/NAME.sql t/NAME.pl" runs only those'
 	@echo 'make test-stress   deps, build, install, a minute of racing writers in each isolation level, 100,000'
-	@echo '                   states from snapshots, and new random histories against the model'
+	@echo '                   states from snapshots, new random histories against the model, and'
+	@echo '                   projections under load, with crashes'
 	@echo 'make bench         deps, build, install, and measure on a private server'
 	@echo 'make bench-growth  the same for appends to a log of ten million events'
 	@echo 'make fuzz          deps (clang and Node.js too), build, install, and fuzz the validator:'
