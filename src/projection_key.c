@@ -12,6 +12,7 @@
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -26,6 +27,7 @@
 #include "utils/ruleutils.h"
 
 #include "f6.h"
+#include "acting.h"
 #include "errors.h"
 #include "projection_key.h"
 #include "relation.h"
@@ -114,9 +116,12 @@ f6_projection_key_normal(const char *text)
 	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
 	Node *expression = analyze_text(text, event);
 	List *context = deparse_context_for(EVENT_NAME, RelationGetRelid(event));
+	f6_acting before;
 	char *normal;
 
+	f6_act_as(GetUserId(), NULL, &before);
 	normal = deparse_expression(expression, context, false, false);
+	f6_act_end(&before);
 	table_close(event, AccessShareLock);
 	return normal;
 }
