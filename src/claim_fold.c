@@ -56,6 +56,14 @@ copy_state(MemoryContext context, const Jsonb *state)
 	return memcpy(MemoryContextAllocHuge(context, size), state, size);
 }
 
+/* free_state frees a state; NULL: none. */
+static void
+free_state(Jsonb *state)
+{
+	if (state != NULL)
+		pfree(state);
+}
+
 /* start_at makes folding go on from a state that was put aside. */
 static void
 start_at(f6_claim_fold *fold, const stop *stop)
@@ -110,7 +118,7 @@ void
 f6_claim_fold_forget(f6_claim_fold *fold, uint64 from)
 {
 	while (fold->forgotten_count > 0)
-		pfree(fold->forgotten[--fold->forgotten_count].state);
+		free_state(fold->forgotten[--fold->forgotten_count].state);
 	while (fold->stops[fold->stop_count - 1].folded > from)
 		fold->forgotten[fold->forgotten_count++] = fold->stops[--fold->stop_count];
 	if (fold->folded > from)
@@ -126,7 +134,7 @@ thin_stops(f6_claim_fold *fold)
 		if (i % 2 == 0)
 			fold->stops[i / 2] = fold->stops[i];
 		else
-			pfree(fold->stops[i].state);
+			free_state(fold->stops[i].state);
 	}
 	fold->stop_count = (fold->stop_count + 1) / 2;
 	fold->stride *= 2;
@@ -159,7 +167,7 @@ f6_claim_fold_recall(f6_claim_fold *fold, uint64 before, uint64 after)
 		if (recalled->folded >= before && recalled->folded - before + after > last)
 			add_stop(fold, recalled->folded - before + after, recalled->state);
 		else
-			pfree(recalled->state);
+			free_state(recalled->state);
 	}
 }
 

@@ -24,6 +24,7 @@ typedef struct open_span
 {
 	TimestampTz known_from;
 	TimestampTz valid_from;
+	TimestampTz valid_to;
 	pg_uuid_t event_id; /* of the claim that began it as known first */
 	pg_uuid_t now_id;	/* of the claim that begins it as known now */
 } open_span;
@@ -103,7 +104,7 @@ is_same_span(const f6_span *a, const f6_span *b)
 	return a->from == b->from && a->to == b->to && f6_same_state(a->state, b->state);
 }
 
-/* span_around returns the number of the span of the timeline in which a change finds it, 0 where there is none. */
+/* span_around returns how many spans of the timeline begin before a material time, and the last of them, if any. */
 static uint64
 span_around(const open_spans *open, TimestampTz material_time, f6_span *around)
 {
@@ -124,7 +125,7 @@ span_around(const open_spans *open, TimestampTz material_time, f6_span *around)
 		return 0;
 	around->from = open->spans[low - 1].valid_from;
 	around->event_id = open->spans[low - 1].now_id;
-	return low - 1;
+	return low;
 }
 
 /* go_on lets a span of the timeline stand there after a change. */
@@ -141,20 +142,20 @@ go_on(rectangles *rectangles, const open_span *open, const f6_span *after)
 static void
 open_span_after(rectangles *rectangles, const f6_span *after, TimestampTz known_at)
 {
-	open_span opened = { known_at, after->from, after->event_id, after->event_id };
+	open_span opened = { known_at, after->from, after->to, after->event_id, after->event_id };
 
 	open_spans_add(&rectangles->opened, &opened);
 }
 
 /*
- * stop_comparing stops where all that follows is as it was.  number: of the span being walked through before the change,
- * which so ends where the next one begins.
+ * stop_comparing stops where all that follows is as it was.  number: of the span being walked through before the change, if there is a
+ * state in it.
  */
 static void
 stop_comparing(rectangles *rectangles, f6_span_change *compared, uint64 number)
 {
 	const open_spans *open = &rectangles->open;
-	TimestampTz end = number + 1 < open->count ? open->spans[number + 1].valid_from : DT_NOEND;
+	TimestampTz end = number < open->count ? open->spans[number].valid_to : DT_NOEND;
 
 	f6_claim_fold_recall(rectangles->fold, compared->from + compared->before.next,
 						 compared->after.next);
@@ -224,6 +225,9 @@ change_timeline(rectangles *rectangles, const f6_claims_change *change, Timestam
 
 	f6_span_change_begin(&compared, rectangles->fold, f6_known_claims_now(rectangles->known),
 						 change, &around);
+	/* Where there is no state it finds itself behind that span. */
+	if (compared.before.span.state != NULL)
+		from--;
 	rectangles->opened.count = 0;
 	to = merge_spans(rectangles, &compared, from, known_at);
 	f6_span_change_end(&compared);

@@ -82,7 +82,8 @@ f6_span_walk_next(f6_span_walk *walk, f6_span *span)
 		CHECK_FOR_INTERRUPTS();
 		if (f6_same_state(walk->span.state, begun.state))
 		{
-			pfree(begun.state);
+			if (begun.state != NULL)
+				pfree(begun.state);
 			continue;
 		}
 		*span = walk->span;

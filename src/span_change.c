@@ -44,10 +44,12 @@ f6_span_change_begin(f6_span_change *compared, f6_claim_fold *after, const f6_cl
 	compared->rest = change->rest;
 }
 
-/* is_equal tells whether two states are the same to the byte, so that numbers have the same digits too. */
+/* is_equal tells whether two states are the same to the byte, so that numbers have the same digits too; NULL: none. */
 static bool
 is_equal(const Jsonb *a, const Jsonb *b)
 {
+	if (a == NULL || b == NULL)
+		return a == b;
 	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
 }
 
