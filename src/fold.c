@@ -73,6 +73,25 @@ replace(f6_fold *fold, Jsonb *state)
 		pfree(before);
 }
 
+/* invoke calls a function; if it is running already, because it asks for a state itself, as if it were another. */
+static Datum
+invoke(f6_fold_handler *handler, FunctionCallInfo fcinfo)
+{
+	FmgrInfo another;
+	Datum state;
+
+	if (handler->is_running)
+	{
+		fmgr_info_copy(&another, &handler->function, CurrentMemoryContext);
+		fcinfo->flinfo = &another;
+		return FunctionCallInvoke(fcinfo);
+	}
+	handler->is_running = true;
+	state = FunctionCallInvoke(fcinfo);
+	handler->is_running = false;
+	return state;
+}
+
 /* call lets a function make the next state; a strict one leaves a state as it is where there is none yet. */
 static void
 call(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event)
@@ -87,7 +106,7 @@ call(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event)
 	fcinfo->args[0].value = fold->exists ? JsonbPGetDatum(f6_tree_write(&fold->root)) : (Datum) 0;
 	fcinfo->args[1].isnull = false;
 	fcinfo->args[1].value = event->row;
-	state = FunctionCallInvoke(fcinfo);
+	state = invoke(handler, fcinfo);
 	replace(fold, fcinfo->isnull ? NULL : DatumGetJsonbP(state));
 }
 

@@ -26,6 +26,7 @@ typedef struct f6_fold_handler
 	bool needs_row; /* may it look at an event beside its data? */
 	f6_rules *rules;
 	FmgrInfo function;
+	bool is_running; /* is the function being called? */
 } f6_fold_handler;
 
 typedef struct f6_fold_program f6_fold_program;

@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
@@ -62,6 +63,7 @@ static Oid projection_relation = InvalidOid;
 static Oid skip_relation = InvalidOid;
 static uint64 function_generation;
 static bool stale = true;
+static bool any_compiled; /* is any of those in the cache? */
 
 /* forget marks the cache stale when f6.projection changes, or when anything may have. */
 static void
@@ -72,11 +74,33 @@ forget(Datum arg, Oid relation)
 		stale = true;
 }
 
+/* forget_aborted marks the cache stale after an error, which may have left functions in the midst of a call. */
+static void
+forget_aborted(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	(void) id;
+	(void) parent;
+	(void) arg;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		stale |= any_compiled;
+}
+
+/* forget_at_end does so when a transaction fails. */
+static void
+forget_at_end(XactEvent event, void *arg)
+{
+	(void) arg;
+	if (event == XACT_EVENT_ABORT)
+		stale |= any_compiled;
+}
+
 /* f6_projection_init readies the projections; called once, when the library is loaded. */
 void
 f6_projection_init(void)
 {
 	f6_registry_init(forget);
+	RegisterSubXactCallback(forget_aborted, NULL);
+	RegisterXactCallback(forget_at_end, NULL);
 }
 
 /* f6_projection_mode_name returns what a mode is called. */
@@ -275,6 +299,7 @@ retire(void)
 	cache = NULL;
 	projections = NIL;
 	inline_projections = NIL;
+	any_compiled = false;
 }
 
 /* ready reads the projections, where what was read before may be wrong. */
@@ -470,6 +495,7 @@ read_column(const JsonbValue *said, f6_projection_column *column)
 	parseTypeString(type, &column->type, &column->typmod, false);
 	if (get_typtype(column->type) == TYPTYPE_PSEUDO)
 		refuse_column(column->name, psprintf("There are no columns of type %s.", type));
+	column->base_type = getBaseType(column->type);
 	if (path == NULL)
 		path = pointer_to(column->name);
 	if (!f6_pointer_parse(path, &column->pointer))
@@ -519,6 +545,7 @@ f6_projection_compile(f6_projection *projection)
 
 	if (projection->is_compiled)
 		return;
+	any_compiled = true;
 	caller = MemoryContextSwitchTo(projection->context);
 	if (projection->handler_text != NULL)
 	{

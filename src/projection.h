@@ -26,6 +26,7 @@ typedef struct f6_projection_column
 	const char *name;
 	Oid type;
 	int32 typmod;
+	Oid base_type; /* that of a domain */
 	f6_pointer pointer;
 } f6_projection_column;
 

@@ -35,6 +35,7 @@ typedef struct run
 	f6_projection_fold *folding; /* NULL for a handler */
 	MemoryContext event;		 /* emptied after each event that is handled */
 	FmgrInfo upcasts;			 /* the call site of upcasting */
+	FmgrInfo handler;			 /* that of the handler, which may append and so run once more */
 	int64 taken;
 	int64 max_events; /* it takes at most so many, if it may end before; 0: any number */
 	bool is_part;	  /* may it end before, as when the rows are large? */
@@ -85,7 +86,7 @@ handle(run *run, Datum event)
 	context.arg =
 		DatumGetUUIDP(GetAttributeByNum(DatumGetHeapTupleHeader(event), F6_EVENT_ID, &isnull));
 	error_context_stack = &context;
-	InitFunctionCallInfoData(*fcinfo, &run->projection->handler, 1, InvalidOid, NULL, NULL);
+	InitFunctionCallInfoData(*fcinfo, &run->handler, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].isnull = false;
 	fcinfo->args[0].value = upcast_event(run, event);
 	CommandCounterIncrement();
@@ -153,6 +154,8 @@ begin_run(run *run, f6_projection *projection, bool with_others, int64 until)
 	run->projection = projection;
 	if (projection->program != NULL)
 		run->folding = f6_projection_fold_begin(projection, with_others, until);
+	else
+		fmgr_info_copy(&run->handler, &projection->handler, CurrentMemoryContext);
 	run->event = AllocSetContextCreate(CurrentMemoryContext, "f6 handler", ALLOCSET_DEFAULT_SIZES);
 	run->upcasts.fn_mcxt = CurrentMemoryContext;
 }

@@ -470,7 +470,7 @@ describe_column(void *argument)
 	errcontext("column \"%s\" from \"%s\" of the state", column->name, column->pointer.text);
 }
 
-/* read_value makes a value for a column of text. */
+/* read_value makes a value for a column of text; NULL: none, which only a domain may refuse. */
 static Datum
 read_value(const f6_projection_column *column, char *text)
 {
@@ -481,7 +481,9 @@ read_value(const f6_projection_column *column, char *text)
 
 	error_context_stack = &context;
 	getTypeInputInfo(column->type, &function, &parameter);
-	value = OidInputFunctionCall(function, text, parameter, column->typmod);
+	value = text == NULL && column->base_type == column->type
+				? (Datum) 0
+				: OidInputFunctionCall(function, text, parameter, column->typmod);
 	error_context_stack = context.previous;
 	return value;
 }
@@ -506,10 +508,10 @@ column_value(const f6_projection_column *column, Jsonb *state, bool *isnull)
 	f6_jsonb_root(state, &root);
 	*isnull = !f6_pointer_get(&column->pointer, &root, &value) || f6_jsonb_is_null(&value);
 	if (*isnull)
-		return (Datum) 0;
+		return read_value(column, NULL);
 	if (column->type == JSONBOID)
 		return JsonbPGetDatum(JsonbValueToJsonb(&value));
-	if (value.type == jbvString)
+	if (value.type == jbvString && column->base_type != JSONBOID && column->base_type != JSONOID)
 		return read_value(column, pnstrdup(value.val.string.val, value.val.string.len));
 	return read_value(column, value_text(&value));
 }
