@@ -86,12 +86,25 @@ handler_name(const char *signature)
 	return f6_function_signature(function);
 }
 
+/* columns_of returns the columns of a table, whose types are found without the caller's search_path. */
+static f6_projection_column *
+columns_of(Jsonb *document, int *count)
+{
+	f6_acting before;
+	f6_projection_column *columns;
+
+	f6_act_as(GetUserId(), NULL, &before);
+	columns = f6_projection_columns(document, count);
+	f6_act_end(&before);
+	return columns;
+}
+
 /* column_types returns the columns of a table with their types, as CREATE TABLE takes them: an array. */
 static Datum
 column_types(Jsonb *document)
 {
 	int count;
-	f6_projection_column *columns = f6_projection_columns(document, &count);
+	f6_projection_column *columns = columns_of(document, &count);
 	Datum *texts = palloc(sizeof(Datum) * Max(count, 1));
 
 	for (int i = 0; i < count; i++)
@@ -134,14 +147,15 @@ f6_projection_shape(PG_FUNCTION_ARGS)
 			CStringGetTextDatum(handler_name(text_to_cstring(PG_GETARG_TEXT_PP(2))));
 		nulls[SHAPE_HANDLER] = false;
 	}
-	key_type = f6_projection_key_type(f6_projection_key_compile(key));
 	if (key != NULL)
 	{
-		values[SHAPE_KEY] = CStringGetTextDatum(f6_projection_key_normal(key));
+		key = f6_projection_key_normal(key);
+		values[SHAPE_KEY] = CStringGetTextDatum(key);
 		nulls[SHAPE_KEY] = false;
 	}
-	values[SHAPE_KEY_TYPE] =
-		CStringGetTextDatum(format_type_extended(key_type->type_id, -1, FORMAT_TYPE_FORCE_QUALIFY));
+	key_type = f6_projection_key_type(f6_projection_key_compile(key));
+	values[SHAPE_KEY_TYPE] = CStringGetTextDatum(format_type_extended(
+		key_type->type_id, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 	nulls[SHAPE_KEY_TYPE] = false;
 	values[SHAPE_COLUMN_TYPES] = column_types(PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
@@ -175,6 +189,7 @@ f6_fill_projection(PG_FUNCTION_ARGS)
 	f6_projection *projection = f6_projection_argument(fcinfo);
 	int64 filled;
 
+	f6_projection_check_owner(projection);
 	f6_projection_check_snapshot();
 	projection = f6_projection_lock(projection);
 	filled = f6_horizon_now(false);

@@ -70,22 +70,39 @@ is_expression(const SelectStmt *statement)
 		   statement->lockingClause == NIL && statement->withClause == NULL;
 }
 
+/* place_error has an error point into an expression, rather than into the statement that brought it. */
+static void
+place_error(void *statement)
+{
+	int place = geterrposition();
+
+	if (place <= 0)
+		return;
+	errposition(0);
+	internalerrposition(place);
+	internalerrquery(statement);
+}
+
 /* parse_text returns what the parser makes of an expression. */
 static Node *
 parse_text(const char *text)
 {
-	List *statements = raw_parser(psprintf("select %s", text), RAW_PARSE_DEFAULT);
-	Node *statement =
-		list_length(statements) == 1 ? linitial_node(RawStmt, statements)->stmt : NULL;
+	char *query = psprintf("select %s", text);
+	ErrorContextCallback context = { error_context_stack, place_error, query };
+	List *statements;
+	Node *statement;
 	ResTarget *target;
 
+	error_context_stack = &context;
+	statements = raw_parser(query, RAW_PARSE_DEFAULT);
+	error_context_stack = context.previous;
+	statement = list_length(statements) == 1 ? linitial_node(RawStmt, statements)->stmt : NULL;
 	if (statement == NULL || !IsA(statement, SelectStmt) ||
 		!is_expression((SelectStmt *) statement))
 		refuse_key(text, "It is not one expression.");
 	target = linitial_node(ResTarget, ((SelectStmt *) statement)->targetList);
-	if (target->name != NULL || IsA(target->val, ColumnRef) == false)
-		return target->val;
-	if (IsA(llast(((ColumnRef *) target->val)->fields), A_Star))
+	if (target->name != NULL ||
+		(IsA(target->val, ColumnRef) && IsA(llast(((ColumnRef *) target->val)->fields), A_Star)))
 		refuse_key(text, "It is not one expression.");
 	return target->val;
 }
@@ -119,6 +136,7 @@ f6_projection_key_normal(const char *text)
 	f6_acting before;
 	char *normal;
 
+	/* A name that is found without a schema would be written without one. */
 	f6_act_as(GetUserId(), NULL, &before);
 	normal = deparse_expression(expression, context, false, false);
 	f6_act_end(&before);

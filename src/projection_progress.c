@@ -29,6 +29,16 @@ f6_projection_argument(FunctionCallInfo fcinfo)
 	return f6_projection_get(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
 
+/* f6_projection_check_owner refuses a caller who may not act as a projection's owner. */
+void
+f6_projection_check_owner(const f6_projection *projection)
+{
+	if (!has_privs_of_role(GetUserId(), projection->owner))
+		ereport(ERROR, (errcode(F6_ERR_NO_PRIVILEGE),
+						errmsg("projection \"%s\" is not yours", projection->name),
+						errhint("Its functions run as its owner.")));
+}
+
 /* f6_projection_check_snapshot refuses a transaction that does not see what others have committed by now. */
 void
 f6_projection_check_snapshot(void)
