@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
+#include "commands/comment.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -139,6 +140,27 @@ read_parts(FunctionCallInfo fcinfo, const f6_projection *projection)
 	return parts;
 }
 
+/* drop_table drops a table that was made beside a projection's, where there still is one; inside an SPI connection. */
+static void
+drop_table(const f6_projection *projection, Oid table)
+{
+	if (get_rel_name(table) != NULL)
+		run_as_owner(projection,
+					 psprintf("drop table %s", quote_qualified_identifier(
+												   get_namespace_name(get_rel_namespace(table)),
+												   get_rel_name(table))));
+}
+
+/* drop_left_over drops such a table that a dump has brought, without the rebuild that had made it; inside an SPI connection. */
+static void
+drop_left_over(const f6_projection *projection, Oid table, const char *comment)
+{
+	char *said = OidIsValid(table) ? GetComment(table, RelationRelationId, 0) : NULL;
+
+	if (said != NULL && strcmp(said, comment) == 0)
+		drop_table(projection, table);
+}
+
 /* make_table makes the table beside a projection's, without rows, and returns it; inside an SPI connection. */
 static Oid
 make_table(const f6_projection *projection)
@@ -146,19 +168,17 @@ make_table(const f6_projection *projection)
 	char *schema = get_namespace_name(get_rel_namespace(projection->table));
 	char *name = psprintf("f6_rebuild_%d", projection->id);
 	char *table = quote_qualified_identifier(schema, name);
+	char *comment = psprintf("what projection \"%s\" of f6 is rebuilt in", projection->name);
 
-	/* A dump has brought one along whose rebuild it knows nothing of. */
-	if (OidIsValid(get_relname_relid(name, get_rel_namespace(projection->table))))
-		run_as_owner(projection, psprintf("drop table %s", table));
+	drop_left_over(projection, get_relname_relid(name, get_rel_namespace(projection->table)),
+				   comment);
 	run_as_owner(projection, psprintf("create table %s as select %s from %s with no data", table,
 									  f6_projection_column_list(projection, NULL),
 									  f6_projection_table_name(projection)));
 	run_as_owner(projection, psprintf("alter table %s add primary key (%s)", table,
 									  f6_projection_key_name(projection)));
 	run_as_owner(projection,
-				 psprintf("comment on table %s is %s", table,
-						  quote_literal_cstr(psprintf("what projection \"%s\" of f6 is rebuilt in",
-													  projection->name))));
+				 psprintf("comment on table %s is %s", table, quote_literal_cstr(comment)));
 	return get_relname_relid(name, get_rel_namespace(projection->table));
 }
 
@@ -373,11 +393,7 @@ f6_drop_rebuild(PG_FUNCTION_ARGS)
 	if (!rebuild.exists)
 		PG_RETURN_BOOL(false);
 	connect();
-	if (get_rel_name(rebuild.table) != NULL)
-		run_as_owner(projection, psprintf("drop table %s",
-										  quote_qualified_identifier(
-											  get_namespace_name(get_rel_namespace(rebuild.table)),
-											  get_rel_name(rebuild.table))));
+	drop_table(projection, rebuild.table);
 	run_for(projection, "delete from f6.projection_end where projection_id = -$1");
 	run_for(projection, "delete from f6.rebuild where projection_id = $1");
 	SPI_finish();
