@@ -49,15 +49,6 @@ f6_projection_check_snapshot(void)
 						errhint("Do it in a transaction that is READ COMMITTED.")));
 }
 
-/* f6_projection_check_owner refuses a caller who may not do what a projection's owner may. */
-void
-f6_projection_check_owner(const f6_projection *projection)
-{
-	if (!has_privs_of_role(GetUserId(), projection->owner))
-		ereport(ERROR, (errcode(F6_ERR_NO_PRIVILEGE),
-						errmsg("projection \"%s\" is not yours", projection->name)));
-}
-
 /* lock locks a projection, and returns what it is then; NULL if that would mean to wait, and the caller does not want to, or it is gone. */
 static f6_projection *
 lock(f6_projection *projection, bool wait)

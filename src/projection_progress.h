@@ -11,7 +11,6 @@
 #define F6_EVENTS_PER_REFRESH 10000
 
 extern f6_projection *f6_projection_argument(FunctionCallInfo fcinfo);
-extern void f6_projection_check_owner(const f6_projection *projection);
 extern void f6_projection_check_snapshot(void);
 extern void f6_projection_check_owner(const f6_projection *projection);
 extern f6_projection *f6_projection_lock(f6_projection *projection);
