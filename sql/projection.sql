@@ -57,6 +57,9 @@ create table f6.projection_progress (
     failed_at timestamptz,
     error text,
     retry_at timestamptz,
+    functions bigint,
+    last_upcaster bigint,
+    deprecations bigint,
     primary key (projection_id)
 ) with (fillfactor = 50);
 comment on table f6.projection_progress is 'how far the projections have come that are refreshed';
@@ -68,6 +71,9 @@ comment on column f6.projection_progress.failed_position is 'the position of tha
 comment on column f6.projection_progress.failed_at is 'when it failed last';
 comment on column f6.projection_progress.error is 'by what error';
 comment on column f6.projection_progress.retry_at is 'when it is tried again';
+comment on column f6.projection_progress.functions is 'a hash of the functions that its rows were made by';
+comment on column f6.projection_progress.last_upcaster is 'the last upcaster that was registered when the making of its rows began: its ordinal';
+comment on column f6.projection_progress.deprecations is 'how many versions of event types were deprecated then';
 
 create table f6.projection_skip (
     projection_id integer not null,
@@ -351,13 +357,18 @@ $body$;
 comment on function @extschema@.f6_drop_projection(text, boolean) is
     'drops a projection with its table, or leaves that as an ordinary one';
 
+create function f6.projection_is_stale(projection_id integer) returns boolean
+    language c stable strict as 'MODULE_PATHNAME', 'f6_projection_is_stale';
+comment on function f6.projection_is_stale(integer) is
+    'whether the rows of a projection would be made in another way now';
+
 create view f6.projections as
     select p.name, p.mode,
            case when p.table_name is not null and c.oid is null then 'lost'
                 when g.failures operator(pg_catalog.>) 0 then 'failing'
                 when exists (select 1 from f6.rebuild as r where r.projection_id operator(pg_catalog.=) p.projection_id)
                     then 'rebuilding'
-                when p.next_fold is not null then 'stale'
+                when p.next_fold is not null or f6.projection_is_stale(p.projection_id) then 'stale'
                 else 'ready' end as state,
            case when c.oid is not null then p.table_name::text end as table_name,
            case when p.mode operator(pg_catalog.=) 'async' then coalesce(g."position", 0) end as "position",
@@ -376,7 +387,7 @@ comment on view f6.projections is 'the projections, how far they have come, and 
 comment on column f6.projections.name is 'the projection';
 comment on column f6.projections.mode is 'inline, async or live';
 comment on column f6.projections.state is
-    'ready; failing: the next event can''t be taken; stale: it has another fold to be rebuilt with; rebuilding; lost: its table is gone';
+    'ready; failing: the next event can''t be taken; stale: it is to be rebuilt, with another fold, or since a function or upcaster has changed; rebuilding; lost: its table is gone';
 comment on column f6.projections.table_name is 'the table or view that has its rows';
 comment on column f6.projections."position" is 'of an async one: it has the events up to this position';
 comment on column f6.projections.lag_events is 'how many events there are after that';

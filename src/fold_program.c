@@ -276,6 +276,18 @@ f6_fold_program_is_declared(const f6_fold_program *program)
 	return true;
 }
 
+/* f6_fold_program_each_function passes on the functions that a program calls, in the order of its handlers. */
+void
+f6_fold_program_each_function(const f6_fold_program *program,
+							  void (*receive)(void *state, Oid function), void *state)
+{
+	for (int i = 0; i < program->count; i++)
+	{
+		if (program->handlers[i].way == F6_FOLD_FUNCTION)
+			receive(state, program->handlers[i].function.fn_oid);
+	}
+}
+
 /* f6_fold_program_hash returns a hash of what a program says. */
 uint64
 f6_fold_program_hash(const f6_fold_program *program)

@@ -38,6 +38,8 @@ extern bool f6_fold_program_skips(const f6_fold_program *program, int64 position
 extern bool f6_fold_program_needs_row(const f6_fold_program *program);
 extern bool f6_fold_program_may_end(const f6_fold_program *program);
 extern bool f6_fold_program_is_declared(const f6_fold_program *program);
+extern void f6_fold_program_each_function(const f6_fold_program *program,
+										  void (*receive)(void *state, Oid function), void *state);
 extern uint64 f6_fold_program_hash(const f6_fold_program *program);
 extern bool f6_is_like(const char *pattern, const char *name);
 extern f6_fold_handler *f6_fold_program_handler(f6_fold_program *program, const char *type);

@@ -592,3 +592,13 @@ f6_projection_takes(const f6_projection *projection, const char *event_type)
 	}
 	return false;
 }
+
+/* f6_projection_is_about tells whether a projection, which is compiled, does anything with events of a type. */
+bool
+f6_projection_is_about(const f6_projection *projection, const char *event_type)
+{
+	if (!f6_projection_takes(projection, event_type))
+		return false;
+	return projection->program == NULL ||
+		   f6_fold_program_handler(projection->program, event_type)->way != F6_FOLD_NOTHING;
+}

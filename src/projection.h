@@ -79,6 +79,7 @@ extern void f6_projection_act(const f6_projection *projection, f6_acting *before
 extern void f6_projection_compile(f6_projection *projection);
 extern f6_projection_column *f6_projection_columns(Jsonb *document, int *count);
 extern bool f6_projection_skips(const f6_projection *projection, int64 position);
+extern bool f6_projection_is_about(const f6_projection *projection, const char *event_type);
 extern bool f6_projection_takes(const f6_projection *projection, const char *event_type);
 extern const char *f6_projection_mode_name(f6_projection_mode mode);
 

@@ -25,6 +25,7 @@
 #include "errors.h"
 #include "event_type.h"
 #include "horizon.h"
+#include "projection_making.h"
 #include "projection_progress.h"
 #include "projection_run.h"
 #include "registered_function.h"
@@ -196,6 +197,7 @@ f6_fill_projection(PG_FUNCTION_ARGS)
 	(void) f6_projection_run(projection, 0, filled);
 	f6_appends_pause();
 	(void) f6_projection_run(projection, filled, f6_horizon_now(true));
+	f6_projection_note_making(projection);
 	PG_RETURN_VOID();
 }
 

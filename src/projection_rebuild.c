@@ -25,6 +25,7 @@
 #include "f6.h"
 #include "errors.h"
 #include "horizon.h"
+#include "projection_making.h"
 #include "projection_progress.h"
 #include "projection_run.h"
 #include "projection_table.h"
@@ -376,6 +377,8 @@ f6_put_rebuild(PG_FUNCTION_ARGS)
 	put_fold(projection);
 	if (projection->mode == F6_PROJECTION_ASYNC)
 		f6_projection_set_position(projection, horizon);
+	CommandCounterIncrement();
+	f6_projection_note_making(f6_projection_get(pstrdup(projection->name)));
 	PG_RETURN_BOOL(true);
 }
 

@@ -22,6 +22,7 @@
 #include "errors.h"
 #include "event.h"
 #include "horizon.h"
+#include "projection_making.h"
 #include "projection_progress.h"
 #include "projection_refresh.h"
 #include "projection_run.h"
@@ -54,6 +55,8 @@ refresh(f6_projection *projection, int64 max_events, bool *is_done)
 		return 0;
 	reached = f6_projection_run_part(projection, position, horizon, max_events, &taken);
 	f6_projection_set_position(projection, reached);
+	if (position == 0)
+		f6_projection_note_making(projection);
 	*is_done = reached >= horizon;
 	return taken;
 }

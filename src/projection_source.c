@@ -23,16 +23,6 @@
 /* Events that are fetched at a time. */
 #define EVENTS_AT_A_TIME 256
 
-/* is_about tells whether a projection does anything with events of a type; it is compiled. */
-static bool
-is_about(const f6_projection *projection, const char *event_type)
-{
-	if (!f6_projection_takes(projection, event_type))
-		return false;
-	return projection->program == NULL ||
-		   f6_fold_program_handler(projection->program, event_type)->way != F6_FOLD_NOTHING;
-}
-
 /* types_of returns the registered types that a projection is about, an array, and whether these are all; inside an SPI connection. */
 static Datum
 types_of(const f6_projection *projection, bool *are_all)
@@ -47,7 +37,7 @@ types_of(const f6_projection *projection, bool *are_all)
 	{
 		char *type = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 
-		if (is_about(projection, type))
+		if (f6_projection_is_about(projection, type))
 			types[count++] = CStringGetTextDatum(type);
 	}
 	*are_all = count == (int) SPI_processed;
