@@ -46,7 +46,8 @@ static int64
 refresh(f6_projection *projection, int64 max_events, bool *is_done)
 {
 	int64 position = f6_projection_position(projection, false);
-	int64 horizon = f6_horizon_now(false);
+	/* What the transaction has appended itself is there as long as its refresh is. */
+	int64 horizon = f6_horizon_now(true);
 	int64 reached;
 	int64 taken;
 
