@@ -48,6 +48,22 @@
 	index_beginscan(table, index, snapshot, keys, 0)
 #endif
 
+/* From 16 the entries of summarizing indexes can be inserted alone, and from 18 a row be left out of the search for one like it. */
+#if PG_VERSION_NUM >= 160000
+#define f6_insert_index_entries(result, row, estate, conflicts, arbiters) \
+	ExecInsertIndexTuples(result, row, estate, false, true, conflicts, arbiters, false)
+#else
+#define f6_insert_index_entries(result, row, estate, conflicts, arbiters) \
+	ExecInsertIndexTuples(result, row, estate, false, true, conflicts, arbiters)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define f6_check_arbiters(result, row, estate, conflict, arbiters) \
+	ExecCheckIndexConstraints(result, row, estate, conflict, NULL, arbiters)
+#else
+#define f6_check_arbiters(result, row, estate, conflict, arbiters) \
+	ExecCheckIndexConstraints(result, row, estate, conflict, arbiters)
+#endif
+
 /* Until 15 a relation's file had other names. */
 #if PG_VERSION_NUM < 160000
 #define rd_locator	  rd_node

@@ -86,7 +86,7 @@ static bool
 is_plain(const f6_projection *projection, Relation table)
 {
 	Oid oid = RelationGetRelid(table);
-	AclMode needed = ACL_SELECT | ACL_UPDATE;
+	AclMode needed = ACL_SELECT | ACL_INSERT | ACL_UPDATE;
 
 	return !IsolationUsesXactSnapshot() && ExecutorCheckPerms_hook == NULL &&
 		   table->rd_rel->relkind == RELKIND_RELATION && !table->rd_rel->relispartition &&
@@ -217,30 +217,106 @@ f6_direct_read(Relation table, Datum key, f6_projection_row *row)
 	return is_locked;
 }
 
+/* f6_direct_is_unconstrained tells whether rows need no look before they are inserted: the columns that may be NULL may be so still. */
+bool
+f6_direct_is_unconstrained(Relation table)
+{
+	TupleDesc descriptor = RelationGetDescr(table);
+
+	if (descriptor->constr != NULL && descriptor->constr->num_check > 0)
+		return false;
+	for (int i = F6_ROW_STATE; i < descriptor->natts - F6_ROW_COLUMNS_AT_END; i++)
+	{
+		if (TupleDescAttr(descriptor, i)->attnotnull)
+			return false;
+	}
+	return true;
+}
+
+/* What is needed to write a row, with the entries of indexes. */
+typedef struct row_writer
+{
+	EState *estate;
+	ResultRelInfo *result;
+	TupleTableSlot *row;
+} row_writer;
+
+/* begin_row readies the writing of a row with some values; speculative: it may be taken back. */
+static void
+begin_row(row_writer *writer, Relation table, Datum *values, bool *nulls, bool speculative)
+{
+	int columns = RelationGetDescr(table)->natts;
+
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, table, 0, NULL, 0);
+	ExecOpenIndices(writer->result, speculative);
+	writer->row = table_slot_create(table, NULL);
+	memcpy(writer->row->tts_values, values, sizeof(Datum) * columns);
+	memcpy(writer->row->tts_isnull, nulls, sizeof(bool) * columns);
+	ExecStoreVirtualTuple(writer->row);
+}
+
+/* end_row ends it; what was written can be seen. */
+static void
+end_row(row_writer *writer)
+{
+	ExecCloseIndices(writer->result);
+	ExecDropSingleTupleTableSlot(writer->row);
+	FreeExecutorState(writer->estate);
+	CommandCounterIncrement();
+}
+
+/* insert_speculatively inserts a row unless there is one with its key by then, and tells whether it did. */
+static bool
+insert_speculatively(row_writer *writer, Relation table)
+{
+	List *arbiters = list_make1_oid(key_index(table));
+	bool conflicts = false;
+	uint32 token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+
+	table_tuple_insert_speculative(table, writer->row, GetCurrentCommandId(true), 0, NULL, token);
+	list_free(
+		f6_insert_index_entries(writer->result, writer->row, writer->estate, &conflicts, arbiters));
+	table_tuple_complete_speculative(table, writer->row, token, !conflicts);
+	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+	return !conflicts;
+}
+
+/* f6_direct_insert inserts a row, unless there is one with its key that will stay; it tells whether it did. */
+bool
+f6_direct_insert(Relation table, Datum *values, bool *nulls)
+{
+	row_writer writer;
+	ItemPointerData conflict;
+	bool is_inserted;
+
+	begin_row(&writer, table, values, nulls, true);
+	if (RelationGetDescr(table)->constr != NULL)
+		ExecConstraints(writer.result, writer.row, writer.estate);
+	do
+		is_inserted = f6_check_arbiters(writer.result, writer.row, writer.estate, &conflict,
+										list_make1_oid(key_index(table))) &&
+					  insert_speculatively(&writer, table);
+	while (!is_inserted && !ItemPointerIsValid(&conflict));
+	end_row(&writer);
+	return is_inserted;
+}
+
 /* f6_direct_update updates the row that was read. */
 void
 f6_direct_update(Relation table, const f6_projection_row *row, Datum *values, bool *nulls)
 {
-	EState *estate = CreateExecutorState();
-	ResultRelInfo *result = makeNode(ResultRelInfo);
 	TupleTableSlot *old = table_slot_create(table, NULL);
-	TupleTableSlot *new = table_slot_create(table, NULL);
-	int columns = RelationGetDescr(table)->natts;
+	row_writer writer;
 
-	InitResultRelInfo(result, table, 0, NULL, 0);
-	ExecOpenIndices(result, false);
+	begin_row(&writer, table, values, nulls, false);
 	PushActiveSnapshot(GetLatestSnapshot());
-	estate->es_snapshot = GetActiveSnapshot();
+	writer.estate->es_snapshot = GetActiveSnapshot();
 	old->tts_tid = row->place;
-	memcpy(new->tts_values, values, sizeof(Datum) * columns);
-	memcpy(new->tts_isnull, nulls, sizeof(bool) * columns);
-	ExecStoreVirtualTuple(new);
 	/* Only triggers of rows would look at the row once more. */
-	ExecSimpleRelationUpdate(result, estate, NULL, old, new);
+	ExecSimpleRelationUpdate(writer.result, writer.estate, NULL, old, writer.row);
 	PopActiveSnapshot();
-	ExecCloseIndices(result);
-	ExecDropSingleTupleTableSlot(new);
 	ExecDropSingleTupleTableSlot(old);
-	FreeExecutorState(estate);
-	CommandCounterIncrement();
+	end_row(&writer);
 }

@@ -10,6 +10,8 @@
 extern Relation f6_direct_open(const f6_projection *projection);
 extern void f6_direct_close(Relation table);
 extern bool f6_direct_read(Relation table, Datum key, f6_projection_row *row);
+extern bool f6_direct_insert(Relation table, Datum *values, bool *nulls);
+extern bool f6_direct_is_unconstrained(Relation table);
 extern void f6_direct_update(Relation table, const f6_projection_row *row, Datum *values,
 							 bool *nulls);
 

@@ -87,6 +87,8 @@ struct f6_projection_fold
 	MemoryContext context; /* of the rows, emptied when they are written */
 	MemoryContext event;   /* emptied after each event */
 	rows_hash *rows;
+	f6_projection_inserter
+		*inserter; /* of rows that are not there, while rows are written; NULL: one by one */
 };
 
 /* hash_key returns the hash of a key. */
@@ -796,6 +798,8 @@ write_state(f6_projection_fold *folding, row *row, const f6_projection_row *writ
 {
 	if (row->is_there)
 		f6_projection_row_update(folding->projection, row->key, written);
+	else if (folding->inserter != NULL)
+		f6_projection_inserter_put(folding->inserter, row->key, written);
 	else if (!f6_projection_row_insert(folding->projection, row->key, written))
 		return false;
 	if (row->has_end)
@@ -855,6 +859,10 @@ f6_projection_fold_write(f6_projection_fold *folding)
 	row **list = rows_in_order(folding, &count);
 
 	fold_anew(folding, list, count);
+	MemoryContextSwitchTo(folding->context);
+	folding->inserter =
+		folding->with_others ? NULL : f6_projection_inserter_begin(folding->projection);
+	MemoryContextSwitchTo(folding->event);
 	for (uint64 i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -862,6 +870,8 @@ f6_projection_fold_write(f6_projection_fold *folding)
 			write_row(folding, list[i]);
 		MemoryContextReset(folding->event);
 	}
+	if (folding->inserter != NULL)
+		f6_projection_inserter_end(folding->inserter);
 	MemoryContextSwitchTo(caller);
 	begin_rows(folding);
 }

@@ -30,6 +30,7 @@
 #include "projection_direct.h"
 #include "projection_table.h"
 #include "relation.h"
+#include "table_writer.h"
 
 F6_FUNCTION(f6_guard_projection);
 
@@ -546,27 +547,14 @@ write_row(f6_projection *projection, statement number, Datum key, const f6_proje
 	return written;
 }
 
-/* f6_projection_row_insert inserts a row, unless there is one; it tells whether it did. */
-bool
-f6_projection_row_insert(f6_projection *projection, Datum key, const f6_projection_row *row)
+/* fill_row fills in the columns of a row. */
+static void
+fill_row(const f6_projection *projection, Datum key, const f6_projection_row *row, Datum *values,
+		 bool *nulls)
 {
-	return write_row(projection, INSERT_ROW, key, row) > 0;
-}
-
-/* update_in_place updates a row that was read where it is, if that can be done; it tells whether it did. */
-static bool
-update_in_place(f6_projection *projection, Datum key, const f6_projection_row *row)
-{
-	Relation table = ItemPointerIsValid(&row->place) ? f6_direct_open(projection) : NULL;
-	int count = F6_ROW_STATE + projection->column_count + F6_ROW_COLUMNS_AT_END;
 	int last = F6_ROW_STATE + projection->column_count;
-	Datum *values;
-	bool *nulls;
 
-	if (table == NULL)
-		return false;
-	values = palloc(sizeof(Datum) * count);
-	nulls = palloc0(sizeof(bool) * count);
+	memset(nulls, false, sizeof(bool) * (last + F6_ROW_COLUMNS_AT_END));
 	values[F6_ROW_KEY - 1] = key;
 	values[F6_ROW_STATE - 1] = JsonbPGetDatum(row->state);
 	for (int i = 0; i < projection->column_count; i++)
@@ -574,6 +562,93 @@ update_in_place(f6_projection *projection, Datum key, const f6_projection_row *r
 			column_value(&projection->columns[i], row->state, &nulls[F6_ROW_STATE + i]);
 	values[last] = Int64GetDatum(row->last_position);
 	values[last + 1] = TimestampTzGetDatum(row->last_material_time);
+}
+
+/* room_for_row returns room for the columns of a row, and for whether they are NULL. */
+static Datum *
+room_for_row(const f6_projection *projection, bool **nulls)
+{
+	int count = F6_ROW_STATE + projection->column_count + F6_ROW_COLUMNS_AT_END;
+
+	*nulls = palloc(sizeof(bool) * count);
+	return palloc(sizeof(Datum) * count);
+}
+
+/* f6_projection_row_insert inserts a row, unless there is one; it tells whether it did. */
+bool
+f6_projection_row_insert(f6_projection *projection, Datum key, const f6_projection_row *row)
+{
+	Relation table = f6_direct_open(projection);
+	bool is_inserted;
+	Datum *values;
+	bool *nulls;
+
+	if (table == NULL)
+		return write_row(projection, INSERT_ROW, key, row) > 0;
+	values = room_for_row(projection, &nulls);
+	fill_row(projection, key, row, values, nulls);
+	is_inserted = f6_direct_insert(table, values, nulls);
+	f6_direct_close(table);
+	return is_inserted;
+}
+
+struct f6_projection_inserter
+{
+	f6_projection *projection;
+	Relation table;
+	f6_table_writer *writer;
+};
+
+/* f6_projection_inserter_begin begins to insert rows together, in the current memory context; NULL where that can't be done. */
+f6_projection_inserter *
+f6_projection_inserter_begin(f6_projection *projection)
+{
+	f6_projection_inserter *inserter = palloc(sizeof(f6_projection_inserter));
+
+	inserter->projection = projection;
+	inserter->table = f6_direct_open(projection);
+	if (inserter->table == NULL)
+		return NULL;
+	inserter->writer = f6_table_writer_begin(inserter->table);
+	if (f6_table_writer_is_plain(inserter->writer) && f6_direct_is_unconstrained(inserter->table))
+		return inserter;
+	f6_table_writer_end(inserter->writer);
+	f6_direct_close(inserter->table);
+	return NULL;
+}
+
+/* f6_projection_inserter_put inserts a row, of which there is none. */
+void
+f6_projection_inserter_put(f6_projection_inserter *inserter, Datum key,
+						   const f6_projection_row *row)
+{
+	TupleTableSlot *slot = f6_table_writer_row(inserter->writer);
+
+	fill_row(inserter->projection, key, row, slot->tts_values, slot->tts_isnull);
+	f6_table_writer_put(inserter->writer, VARSIZE(row->state));
+}
+
+/* f6_projection_inserter_end writes what is left, and ends it. */
+void
+f6_projection_inserter_end(f6_projection_inserter *inserter)
+{
+	f6_table_writer_end(inserter->writer);
+	f6_direct_close(inserter->table);
+	CommandCounterIncrement();
+}
+
+/* update_in_place updates a row that was read where it is, if that can be done; it tells whether it did. */
+static bool
+update_in_place(f6_projection *projection, Datum key, const f6_projection_row *row)
+{
+	Relation table = ItemPointerIsValid(&row->place) ? f6_direct_open(projection) : NULL;
+	Datum *values;
+	bool *nulls;
+
+	if (table == NULL)
+		return false;
+	values = room_for_row(projection, &nulls);
+	fill_row(projection, key, row, values, nulls);
 	f6_direct_update(table, row, values, nulls);
 	f6_direct_close(table);
 	return true;

@@ -20,6 +20,9 @@ typedef struct f6_projection_row
 		place; /* invalid unless it was read and locked where it is, to be updated there */
 } f6_projection_row;
 
+/* Rows that are inserted together; nobody else writes the table meanwhile. */
+typedef struct f6_projection_inserter f6_projection_inserter;
+
 /* columns of a projection's table: the key, the state, those with types of their own, and two at the end */
 #define F6_ROW_KEY			  1
 #define F6_ROW_STATE		  2
@@ -30,6 +33,10 @@ extern bool f6_projection_row_read(f6_projection *projection, Datum key, bool lo
 extern void f6_projection_row_check_absent(f6_projection *projection, Datum key);
 extern bool f6_projection_row_insert(f6_projection *projection, Datum key,
 									 const f6_projection_row *row);
+extern f6_projection_inserter *f6_projection_inserter_begin(f6_projection *projection);
+extern void f6_projection_inserter_put(f6_projection_inserter *inserter, Datum key,
+									   const f6_projection_row *row);
+extern void f6_projection_inserter_end(f6_projection_inserter *inserter);
 extern void f6_projection_row_update(f6_projection *projection, Datum key,
 									 const f6_projection_row *row);
 extern void f6_projection_row_delete(f6_projection *projection, Datum key);
