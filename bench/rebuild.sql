@@ -1,4 +1,6 @@
--- What plain SQL makes rows of: the last value of a group.
+-- Events that occur when they are recorded, and what plain SQL makes rows of: the last value of a group.
+
+select f6_register_event_type('Visit', '1', '{"type": "object"}');
 
 create function bench.second(first jsonb, second jsonb) returns jsonb
     language sql immutable parallel safe
