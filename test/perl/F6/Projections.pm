@@ -12,7 +12,7 @@ use Exporter 'import';
 use F6::Answers qw(microseconds);
 use F6::Model;
 
-our @EXPORT_OK = qw(@projections @flaws setup_sql create_sql rows_sql read_log expected_rows);
+our @EXPORT_OK = qw(@projections @late @flaws setup_sql create_sql rows_sql read_log expected_rows);
 
 # Types: name, version, pointer to the date of effect, whether it is legal when claimed.
 my @types = (
@@ -94,6 +94,9 @@ our @projections = map { projection(@$_) } (
 	[ 'async', 'function', 'number', 1 ],
 	[ 'async', 'ending', 'field', 0 ],
 	[ 'live', 'rules', 'object', 1 ]);
+
+# Projections that are made while others append.
+our @late = map { { %{ projection(@$_) }, name => "late_$_->[2]" } } ([ 'inline', 'function', 'object', 0 ], [ 'inline', 'rules', 'array', 1 ]);
 
 # Rules of the model that do not hold: rows that none of them changes would prove little.
 our @flaws = (
@@ -232,6 +235,14 @@ create function refresh_some(seed int) returns bigint language plpgsql as $$
 begin
     perform setseed(seed / 1e9);
     return f6_refresh((select name from f6.projection where mode = 'async' order by random() limit 1));
+end $$;
+create procedure rebuild_some(seed int) language plpgsql as $$
+declare
+    chosen text;
+begin
+    perform setseed(seed / 1e9);
+    select name into chosen from f6.projection where mode <> 'live' and handler is null and name not like 'late%' order by random() limit 1;
+    call f6_rebuild(chosen, 1 + below(3));
 end $$;
 SQL
 }
