@@ -63,7 +63,7 @@ static Oid projection_relation = InvalidOid;
 static Oid skip_relation = InvalidOid;
 static uint64 function_generation;
 static bool stale = true;
-static bool any_compiled; /* is any of those in the cache? */
+static SubTransactionId used_in; /* the last in which any of them was compiled or used */
 
 /* forget marks the cache stale when f6.projection changes, or when anything may have. */
 static void
@@ -74,15 +74,17 @@ forget(Datum arg, Oid relation)
 		stale = true;
 }
 
-/* forget_aborted marks the cache stale after an error, which may have left functions in the midst of a call. */
+/*
+ * forget_aborted marks the cache stale after an error, which may have left functions in the midst of a call: of a call that began in the
+ * subtransaction, or in one of its own, whose ids are greater.
+ */
 static void
 forget_aborted(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
-	(void) id;
 	(void) parent;
 	(void) arg;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		stale |= any_compiled;
+		stale |= used_in >= id;
 }
 
 /* forget_at_end does so when a transaction fails. */
@@ -90,8 +92,11 @@ static void
 forget_at_end(XactEvent event, void *arg)
 {
 	(void) arg;
-	if (event == XACT_EVENT_ABORT)
-		stale |= any_compiled;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
+		stale |= used_in != InvalidSubTransactionId;
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PARALLEL_PRE_COMMIT &&
+		event != XACT_EVENT_PRE_PREPARE)
+		used_in = InvalidSubTransactionId;
 }
 
 /* f6_projection_init readies the projections; called once, when the library is loaded. */
@@ -299,7 +304,6 @@ retire(void)
 	cache = NULL;
 	projections = NIL;
 	inline_projections = NIL;
-	any_compiled = false;
 }
 
 /* ready reads the projections, where what was read before may be wrong. */
@@ -543,9 +547,9 @@ f6_projection_compile(f6_projection *projection)
 	MemoryContext caller;
 	f6_function_role role;
 
+	used_in = GetCurrentSubTransactionId();
 	if (projection->is_compiled)
 		return;
-	any_compiled = true;
 	caller = MemoryContextSwitchTo(projection->context);
 	if (projection->handler_text != NULL)
 	{

@@ -623,6 +623,23 @@ select lives_ok($$select f6_create_projection('blind', '{Paid}')$$, 'or sees it 
 select is(raised($$select f6_refresh('blind')$$), '42501 | permission denied for table event', 'when it is refreshed');
 select f6_drop_projection('blind');
 reset role;
+-- An error that has nothing to do with projections has them not read anew.
+select f6_create_projection('remembered', '{Created}', '{"*": [{"op": "count", "path": "/n"}]}', 'inline');
+create function append_among_errors(times integer) returns bigint language plpgsql as $$
+begin
+    for n in 1 .. times loop
+        perform happen('Created', 'a', '{"amount": 1}');
+        begin
+            perform 1 / 0;
+        exception when division_by_zero then
+            null;
+        end;
+    end loop;
+    return (select sum(total_bytes) from pg_backend_memory_contexts);
+end $$;
+select cmp_ok(- append_among_errors(10) + append_among_errors(200), '<', 3000000::bigint, 'caught errors leave no memory behind');
+select f6_drop_projection('remembered');
+
 select f6_drop_projection(name) from f6.projection;
 select is((select count(*) from f6.projection_progress) + (select count(*) from f6.projection_end) + (select count(*) from f6.rebuild), 0::bigint, 'nothing is left of those that were dropped');
 
