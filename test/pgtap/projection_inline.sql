@@ -1,0 +1,64 @@
+-- What inline projections take, by which keys, and what they say when they can't.
+begin;
+select no_plan();
+set local timezone = 'UTC';
+create schema projecting;
+select set_config('search_path', 'projecting, ' || current_setting('search_path'), true);
+select f6_register_event_type(type, '1', 'true') from unnest('{Ordered, Paid}'::text[]) as type;
+
+-- Returns the object of a name, and appends a claim about it.
+create function o(name text) returns uuid language sql immutable as $$ select f6_object_id('projected', name) $$;
+create function claim(type text, data jsonb, id uuid default null) returns bigint language sql as
+    $$ select position from f6_append(type, array[o('one')], data, id => id) $$;
+-- Returns the context of the error that a statement raises.
+create function context_of(statement text) returns text language plpgsql as $$
+declare
+    context text;
+begin
+    execute statement;
+    return 'none';
+exception when others then
+    get stacked diagnostics context = pg_exception_context;
+    return regexp_replace(context, '[0-9a-f]+-[0-9a-f][-0-9a-f]+', 'ID', 'g');
+end $$;
+
+-- A handler has the events of its types, whatever else is appended with them.
+create table handled (position bigint, type text);
+create function handle(event f6.event) returns void language sql as $$ insert into projecting.handled values (event.position, event.event_type) $$;
+select f6_create_projection('handling', '{Paid}', mode => 'inline', handler => 'projecting.handle(f6.event)');
+select f6_append('[{"event_type": "Ordered", "object_ids": ["018cc251-0000-7000-8000-000000000001"], "event_data": 1},
+    {"event_type": "Paid", "object_ids": ["018cc251-0000-7000-8000-000000000001"], "event_data": 2},
+    {"event_type": "Ordered", "object_ids": ["018cc251-0000-7000-8000-000000000001"], "event_data": 3}]');
+select results_eq('select type from handled', array['Paid'], 'an inline handler has only what it is about');
+select f6_drop_projection('handling');
+
+-- An array has each of its elements as a key once.
+select f6_create_projection('counting', '{Paid}', '{"*": [{"op": "count", "path": "/n"}]}', 'inline', 'projecting.counting',
+    key => $$array[event_data ->> 'b', event_data ->> 'a', event_data ->> 'b']$$);
+select claim('Paid', '{"a": "x", "b": "x"}'), claim('Paid', '{"a": "y", "b": "x"}', o('event')), claim('Paid', '{"a": "z"}');
+select results_eq('select key, (state ->> ''n'')::int from counting order by 1', $$ values ('x', 2), ('y', 1), ('z', 1) $$, 'a key is counted once an event');
+select f6_append('Paid', null, '{"a": "z", "b": "z"}', event_kind => 'correction', event_reference => array[o('event')]);
+select results_eq('select key, (state ->> ''n'')::int from counting order by 1', $$ values ('x', 1), ('z', 2) $$, 'a correction moves it');
+select f6_drop_projection('counting');
+
+-- What can't be done says in which projection, with which event, and leaves nothing behind.
+select f6_create_projection('adding', '{Ordered}', '{"*": [{"op": "increment", "path": "/n", "from": "$.data.n"}]}', 'inline', 'projecting.adding',
+    key => $$(12 / (event_data ->> 'd')::int)$$, columns => '{"n": "smallint"}');
+select claim('Ordered', '{"n": 1, "d": 2}', o('ordered'));
+create table before as select count(*) from f6.event;
+select is(context_of($$ select f6_append('Ordered', array[projecting.o('one')], '{"n": "x", "d": 2}') $$) ~ e'^fold of event ID\nprojection "adding"', true, 'the fold of a claim');
+select is(context_of($$ select f6_append('Ordered', array[projecting.o('one')], '{"n": 1, "d": 0}') $$) ~ e'^fold of event ID\nprojection "adding"', true, 'the key of a claim');
+select is(context_of($$ select f6_append('Ordered', null, '{"n": "x", "d": 2}', event_kind => 'correction', event_reference => array[projecting.o('ordered')]) $$)
+    ~ e'^fold of event ID\nprojection "adding"', true, 'the fold of what a correction restates');
+select is(context_of($$ select f6_append('Ordered', null, '{"n": 1, "d": 0}', event_kind => 'correction', event_reference => array[projecting.o('ordered')]) $$)
+    ~ e'^fold of event ID\nprojection "adding"', true, 'the key of what a correction restates');
+select is(context_of($$ select f6_append(jsonb_build_array(jsonb_build_object('event_type', 'Ordered', 'object_ids', array[projecting.o('one')], 'event_data', '{"n": 1, "d": 1}'::jsonb),
+    jsonb_build_object('event_type', 'Ordered', 'object_ids', array[projecting.o('one')], 'event_data', '{"n": 1, "d": 0}'::jsonb))) $$) ~ e'^fold of event ID\nprojection "adding"',
+    true, 'one event among others');
+select is(context_of($$ select f6_append('Ordered', array[projecting.o('one')], '{"n": 40000, "d": 2}') $$)
+    ~ e'^column "n" from "/n" of the state\nrow with the event at position \\d+\nprojection "adding"', true, 'a value that is none of its column');
+select results_eq('select count(*) from f6.event', 'table before', 'no event is left');
+select results_eq('select key, n from adding', $$ values (6, 1::smallint) $$, 'and no row');
+
+select * from finish();
+rollback;
