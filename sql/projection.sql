@@ -457,7 +457,9 @@ begin
         exit when f6.put_rebuild(name);
         commit;
     end loop;
-    perform f6.drop_rebuild(name);
+    if not f6.drop_rebuild(name) then
+        raise notice 'another session has ended the rebuild of projection "%"', name;
+    end if;
 end
 $body$;
 comment on procedure @extschema@.f6_rebuild(text, integer) is
