@@ -21,6 +21,7 @@ grant insert, delete on f6.field to f6_admin;
 grant select on f6.kept_field to f6_admin;
 grant select on f6.projection, f6.projection_progress, f6.projection_skip, f6.projections, f6.rebuild, f6.rebuild_progress to f6_reader, f6_writer, f6_importer, f6_admin;
 grant insert, update, delete on f6.projection to f6_admin;
+grant select ("position", created_at) on f6.event to f6_admin;
 grant usage on sequence f6.projection_projection_id_seq to f6_admin;
 revoke execute on function f6.fill_projection(text), f6.lock_projection(text), f6.pause_appends() from public;
 grant execute on function f6.fill_projection(text), f6.lock_projection(text), f6.pause_appends() to f6_admin;

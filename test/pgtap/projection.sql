@@ -621,6 +621,7 @@ select is(raised($$select f6_create_projection('blind', '{Paid}', mode => 'inlin
 select is((select count(*) from pg_class where relname = 'blind'), 0::bigint, 'and no table then');
 select lives_ok($$select f6_create_projection('blind', '{Paid}')$$, 'or sees it later');
 select is(raised($$select f6_refresh('blind')$$), '42501 | permission denied for table event', 'when it is refreshed');
+select is((select state from f6_projections() where name = 'blind'), 'ready', 'how far it has come shows all the same');
 select f6_drop_projection('blind');
 reset role;
 -- An error that has nothing to do with projections has them not read anew.

@@ -1,8 +1,8 @@
 # The documentation: its examples run and print what it says, it leaves nothing out, and the demo
 # gives the answers that it is told for.
 #
-# A ```sql block of README.md, docs/reference.md, docs/validation.md, docs/consistency.md, docs/time.md or docs/tutorial.md runs in
-# the file's own database, one after the other, in one session of psql -X -q with SHOW_CONTEXT never.  A ```text block right below it is
+# A ```sql block of README.md, docs/reference.md, docs/validation.md, docs/consistency.md, docs/projections.md, docs/time.md or
+# docs/tutorial.md runs in the file's own database, one after the other, in one session of psql -X -q with SHOW_CONTEXT never.  A ```text block right below it is
 # what it prints; without one it must not print an error.  A ```console block is an excerpt of the
 # demo's output: its parts, which are separated by lines of three dots, occur there word for word.
 use strict;
@@ -139,6 +139,7 @@ check_examples('README.md', 'readme');
 check_examples('docs/reference.md', 'reference');
 check_examples('docs/validation.md', 'validation');
 check_examples('docs/consistency.md', 'consistency');
+check_examples('docs/projections.md', 'projections');
 check_examples('docs/time.md', 'time');
 check_examples('docs/tutorial.md', 'tutorial');
 
@@ -332,7 +333,7 @@ is($picture, slurp_file("$root/docs/time.svg"), 'docs/time.svg is what docs/pict
 is(() = $picture =~ /^<rect class="rectangle" /mg, split(/\n/, $rectangles), 'the picture has a rectangle for each of f6_bitemporal');
 
 # Links lead to files that exist.
-foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/validation.md docs/consistency.md docs/time.md docs/tutorial.md docs/architecture.md))
+foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/validation.md docs/consistency.md docs/projections.md docs/time.md docs/tutorial.md docs/architecture.md))
 {
 	my ($folder) = $file =~ m{^(.*/)?};
 	my $text = slurp_file("$root/$file");
