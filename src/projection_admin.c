@@ -25,6 +25,8 @@
 #include "errors.h"
 #include "event_type.h"
 #include "horizon.h"
+
+#include "projection_inline.h"
 #include "projection_making.h"
 #include "projection_progress.h"
 #include "projection_run.h"
@@ -180,6 +182,22 @@ f6_pause_appends(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* fill takes all events into an inline projection, those too that its handler appends meanwhile. */
+static void
+fill(f6_projection *projection)
+{
+	int64 filled = f6_horizon_now(false);
+	int64 last;
+
+	(void) f6_projection_run(projection, 0, filled);
+	f6_appends_pause();
+	while ((last = f6_horizon_now(true)) > filled)
+	{
+		(void) f6_projection_run(projection, filled, last);
+		filled = last;
+	}
+}
+
 /*
  * f6.fill_projection(name) takes all events into an inline projection: at first while others append, then the rest while nobody does, until the
  * transaction ends.
@@ -188,15 +206,21 @@ Datum
 f6_fill_projection(PG_FUNCTION_ARGS)
 {
 	f6_projection *projection = f6_projection_argument(fcinfo);
-	int64 filled;
+	int32 before;
 
 	f6_projection_check_owner(projection);
 	f6_projection_check_snapshot();
 	projection = f6_projection_lock(projection);
-	filled = f6_horizon_now(false);
-	(void) f6_projection_run(projection, 0, filled);
-	f6_appends_pause();
-	(void) f6_projection_run(projection, filled, f6_horizon_now(true));
+	before = f6_projection_inline_leave_out(projection->id);
+	PG_TRY();
+	{
+		fill(projection);
+	}
+	PG_FINALLY();
+	{
+		(void) f6_projection_inline_leave_out(before);
+	}
+	PG_END_TRY();
 	f6_projection_note_making(projection);
 	PG_RETURN_VOID();
 }

@@ -34,6 +34,19 @@ typedef struct written_events
 	Datum *list;
 } written_events;
 
+/* The projection that is being filled, by whoever does that. */
+static int32 left_out = 0;
+
+/* f6_projection_inline_leave_out leaves a projection out of what appends write, 0: none; it returns the one that was. */
+int32
+f6_projection_inline_leave_out(int32 id)
+{
+	int32 before = left_out;
+
+	left_out = id;
+	return before;
+}
+
 /* follow begins to follow events that are being written; NULL where no projection takes any. */
 static void *
 follow(Relation event)
@@ -92,7 +105,7 @@ take_written(written_events *written)
 	{
 		f6_projection *projection = lfirst(cell);
 
-		if (takes(projection, written) && is_there(projection))
+		if (projection->id != left_out && takes(projection, written) && is_there(projection))
 			f6_projection_run_events(projection, written->list, written->count);
 	}
 	written->count = 0;
