@@ -7,10 +7,12 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
 #include "f6.h"
+#include "acting.h"
 #include "fold.h"
 #include "json_tree.h"
 #include "jsonb_walk.h"
@@ -92,6 +94,22 @@ invoke(f6_fold_handler *handler, FunctionCallInfo fcinfo)
 	return state;
 }
 
+/* invoke_as_owner calls a function as the owner of the projection that it is of; who maintains that is acting so already. */
+static Datum
+invoke_as_owner(f6_fold_handler *handler, FunctionCallInfo fcinfo)
+{
+	f6_acting before;
+	Datum state;
+
+	if (!OidIsValid(handler->owner) ||
+		(InSecurityRestrictedOperation() && GetUserId() == handler->owner))
+		return invoke(handler, fcinfo);
+	f6_act_as(handler->owner, handler->time_zone, &before);
+	state = invoke(handler, fcinfo);
+	f6_act_end(&before);
+	return state;
+}
+
 /* call lets a function make the next state; a strict one leaves a state as it is where there is none yet. */
 static void
 call(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event)
@@ -106,7 +124,7 @@ call(f6_fold *fold, f6_fold_handler *handler, const f6_fold_event *event)
 	fcinfo->args[0].value = fold->exists ? JsonbPGetDatum(f6_tree_write(&fold->root)) : (Datum) 0;
 	fcinfo->args[1].isnull = false;
 	fcinfo->args[1].value = event->row;
-	state = invoke(handler, fcinfo);
+	state = invoke_as_owner(handler, fcinfo);
 	replace(fold, fcinfo->isnull ? NULL : DatumGetJsonbP(state));
 }
 

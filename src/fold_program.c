@@ -237,6 +237,17 @@ f6_fold_program_skips(const f6_fold_program *program, int64 position)
 											  sizeof(int64), compare_positions) != NULL;
 }
 
+/* f6_fold_program_run_as has a program call its functions as somebody, in a time zone, whoever folds. */
+void
+f6_fold_program_run_as(f6_fold_program *program, Oid owner, const char *time_zone)
+{
+	for (int i = 0; i < program->count; i++)
+	{
+		program->handlers[i].owner = owner;
+		program->handlers[i].time_zone = time_zone;
+	}
+}
+
 /* f6_fold_program_needs_row tells whether a program may look at events beside their data. */
 bool
 f6_fold_program_needs_row(const f6_fold_program *program)

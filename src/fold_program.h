@@ -26,6 +26,8 @@ typedef struct f6_fold_handler
 	bool needs_row; /* may it look at an event beside its data? */
 	f6_rules *rules;
 	FmgrInfo function;
+	Oid owner; /* as whom the function is called; InvalidOid: as the caller */
+	const char *time_zone;
 	bool is_running; /* is the function being called? */
 } f6_fold_handler;
 
@@ -35,6 +37,7 @@ extern f6_fold_program *f6_fold_program_compile(Jsonb *document);
 extern void f6_fold_program_limit(f6_fold_program *program, const char *const *types, int count);
 extern void f6_fold_program_skip(f6_fold_program *program, const int64 *positions, int count);
 extern bool f6_fold_program_skips(const f6_fold_program *program, int64 position);
+extern void f6_fold_program_run_as(f6_fold_program *program, Oid owner, const char *time_zone);
 extern bool f6_fold_program_needs_row(const f6_fold_program *program);
 extern bool f6_fold_program_may_end(const f6_fold_program *program);
 extern bool f6_fold_program_is_declared(const f6_fold_program *program);

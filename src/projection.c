@@ -19,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "f6.h"
 #include "errors.h"
@@ -432,6 +433,10 @@ f6_projection_shadow(const f6_projection *projection, Oid table)
 void
 f6_projection_act(const f6_projection *projection, f6_acting *before)
 {
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(projection->owner)))
+		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
+						errmsg("the owner of projection \"%s\" does not exist", projection->name),
+						errhint("Drop the projection with f6_drop_projection.")));
 	f6_act_as(projection->owner, projection->time_zone, before);
 }
 
@@ -562,6 +567,7 @@ f6_projection_compile(f6_projection *projection)
 		projection->program = f6_fold_program_compile(projection->fold);
 		if (projection->type_count >= 0)
 			f6_fold_program_limit(projection->program, projection->types, projection->type_count);
+		f6_fold_program_run_as(projection->program, projection->owner, projection->time_zone);
 		f6_fold_program_skip(projection->program, projection->skips, projection->skip_count);
 		projection->key = f6_projection_key_compile(projection->key_text);
 		projection->columns =
