@@ -405,6 +405,23 @@ f6_lock_worker(void)
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* f6_lock_worker_process returns the process of the database's worker; 0: there is none. */
+int
+f6_lock_worker_process(void)
+{
+	LOCKTAG tag = lock_tag(LOCK_WORKER, 0);
+	LockData *locks = GetLockStatusData();
+
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->holdMask != 0 && memcmp(&lock->locktag, &tag, sizeof(tag)) == 0)
+			return lock->pid;
+	}
+	return 0;
+}
+
 /* f6_locks_are_held_by_others tells whether a condition might have to wait for these locks now. */
 bool
 f6_locks_are_held_by_others(f6_locks *locks)

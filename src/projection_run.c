@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "f6.h"
@@ -25,6 +26,9 @@
 /* How often, in events, somebody looks how much memory the rows take. */
 #define EVENTS_PER_LOOK 256
 
+/* How long, in milliseconds, a run goes on that is limited: others wait for its end, such as who drops the database. */
+#define TIME_LIMIT 1000
+
 /* The position of the event that was taken last, in any run. */
 static int64 run_at;
 
@@ -37,9 +41,11 @@ typedef struct run
 	FmgrInfo upcasts;			 /* the call site of upcasting */
 	FmgrInfo handler;			 /* that of the handler, which may append and so run once more */
 	int64 taken;
-	int64 max_events; /* it takes at most so many, if it may end before; 0: any number */
-	bool is_part;	  /* may it end before, as when the rows are large? */
-	int64 until;	  /* the position that it comes to */
+	int64
+		max_events; /* it takes at most so many, and not for long, if it may end before; 0: any number */
+	TimestampTz began_at;
+	bool is_part; /* may it end before, as when the rows are large? */
+	int64 until;  /* the position that it comes to */
 } run;
 
 /* describe says of an error which event was being handled. */
@@ -104,7 +110,9 @@ is_full(run *run)
 {
 	Size limit = (Size) maintenance_work_mem * 1024;
 
-	if (run->max_events > 0 && run->taken >= run->max_events)
+	if (run->max_events > 0 &&
+		(run->taken >= run->max_events ||
+		 TimestampDifferenceExceeds(run->began_at, GetCurrentTimestamp(), TIME_LIMIT)))
 		return true;
 	if (run->folding == NULL || run->taken % EVENTS_PER_LOOK != 0 ||
 		!f6_projection_fold_is_large(run->folding, limit))
@@ -179,6 +187,7 @@ run_log(run *run, f6_projection *projection, int64 after, int64 until, int64 max
 	begin_run(run, projection, false, until);
 	run->is_part = is_part;
 	run->max_events = max_events;
+	run->began_at = GetCurrentTimestamp();
 	run->until = until;
 	f6_source_read(projection, after, until, take, run);
 	if (run->folding != NULL)

@@ -68,7 +68,10 @@ typedef struct launched
 /* The workers that the launcher has started. */
 static List *workers = NIL;
 
-/* end_soon has the process end: what runs is cancelled, and the loop then sees why. */
+/* Has there been no room for one? */
+static bool is_full;
+
+/* end_soon has the process end: at once where it waits, by an error that nobody can catch where it works. */
 static void
 end_soon(SIGNAL_ARGS)
 {
@@ -76,7 +79,7 @@ end_soon(SIGNAL_ARGS)
 
 	(void) postgres_signal_arg;
 	ShutdownRequestPending = true;
-	QueryCancelPending = true;
+	ProcDiePending = true;
 	InterruptPending = true;
 	SetLatch(MyLatch);
 	errno = saved;
@@ -90,7 +93,7 @@ wait_for(long milliseconds)
 					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	if (ShutdownRequestPending)
-		proc_exit(0);
+		proc_exit(1);
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
@@ -124,14 +127,27 @@ end_transaction(void)
 	CommitTransactionCommand();
 }
 
-/* leave_if_locked ends the process when somebody has locked its database, as who drops it does. */
+/* leave_if_locked ends the process when somebody has locked its database, as who drops, renames or copies it does. */
 static void
 leave_if_locked(void)
 {
 	LOCKTAG tag;
 
+	/* The mode that whoever connects takes. */
 	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
-	if (LockAcquire(&tag, AccessShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	if (LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		proc_exit(0);
+	LockRelease(&tag, RowExclusiveLock, false);
+}
+
+/* clean_session leaves nothing to the next projection of what functions of one may have left in the session. */
+static void
+clean_session(void)
+{
+	ResetTempTableNamespace();
+	/* They may release advisory locks, too, even that of the worker. */
+	LockReleaseSession(USER_LOCKMETHOD);
+	if (!f6_lock_worker())
 		proc_exit(0);
 }
 
@@ -162,8 +178,11 @@ refresh_one(const char *name)
 	f6_refreshed result;
 
 	begin_transaction();
+	leave_if_locked();
 	pgstat_report_activity(STATE_RUNNING, name);
 	result = f6_projection_refresh_safely(name, F6_EVENTS_PER_REFRESH);
+	if (result.events > 0 || result.error != NULL)
+		clean_session();
 	end_transaction();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	if (result.error != NULL)
@@ -182,11 +201,7 @@ work(MemoryContext context)
 	ListCell *cell;
 
 	foreach (cell, names)
-	{
-		if (ShutdownRequestPending)
-			proc_exit(0);
 		is_done = refresh_one(lfirst(cell)) && is_done;
-	}
 	if (!is_f6_there)
 		return LONG_INTERVAL;
 	return is_done ? f6_worker_interval_setting : 0;
@@ -206,8 +221,7 @@ work_safely(MemoryContext context)
 	PG_CATCH();
 	{
 		HOLD_INTERRUPTS();
-		if (!ShutdownRequestPending)
-			EmitErrorReport();
+		EmitErrorReport();
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
@@ -215,6 +229,7 @@ work_safely(MemoryContext context)
 	}
 	PG_END_TRY();
 	MemoryContextReset(context);
+	(void) pgstat_report_stat(false);
 	return wait;
 }
 
@@ -230,27 +245,40 @@ is_only_one(void)
 	return is_only;
 }
 
+/* set_defaults has transactions be what the worker needs, whatever the database's settings are. */
+static void
+set_defaults(void)
+{
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* end_well has the server not start a worker again that somebody has ended. */
+static void
+end_well(int code, Datum argument)
+{
+	(void) argument;
+	if (code != 0 && ShutdownRequestPending)
+		proc_exit(0);
+}
+
 /* f6_worker_main is the worker of the database that its argument says. */
 void
 f6_worker_main(Datum argument)
 {
 	MemoryContext context;
 
+	on_proc_exit(end_well, (Datum) 0);
 	take_signals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
 	pgstat_report_appname("f6 worker");
+	set_defaults();
 	if (!is_only_one())
 		proc_exit(0);
 	context = AllocSetContextCreate(TopMemoryContext, "f6 worker", ALLOCSET_DEFAULT_SIZES);
 	for (;;)
-	{
-		long wait = work_safely(context);
-
-		if (wait > 0)
-			wait_for(wait);
-		else if (ShutdownRequestPending)
-			proc_exit(0);
-	}
+		wait_for(work_safely(context));
 }
 
 /* describe_worker fills in what the server is to know of a worker of a database. */
@@ -268,9 +296,9 @@ describe_worker(BackgroundWorker *worker, Oid database, int restart)
 	worker->bgw_main_arg = ObjectIdGetDatum(database);
 }
 
-/* is_running tells whether the launcher has a worker running in a database. */
-static bool
-is_running(Oid database)
+/* forget_stopped forgets the workers that run no longer. */
+static void
+forget_stopped(void)
 {
 	ListCell *cell;
 
@@ -279,15 +307,39 @@ is_running(Oid database)
 		launched *worker = lfirst(cell);
 		pid_t pid;
 
-		if (worker->database != database)
-			continue;
 		if (GetBackgroundWorkerPid(worker->handle, &pid) != BGWH_STOPPED)
-			return true;
+			continue;
 		workers = foreach_delete_current(workers, cell);
 		pfree(worker->handle);
 		pfree(worker);
 	}
-	return false;
+}
+
+/* running returns the worker that the launcher has running in a database; NULL: none. */
+static launched *
+running(Oid database)
+{
+	ListCell *cell;
+
+	foreach (cell, workers)
+	{
+		launched *worker = lfirst(cell);
+
+		if (worker->database == database)
+			return worker;
+	}
+	return NULL;
+}
+
+/* report_full says that there is no room for a worker, once. */
+static void
+report_full(void)
+{
+	if (!is_full)
+		ereport(LOG,
+				(errmsg("there is no room for all of f6's workers"),
+				 errhint("Raise max_worker_processes, or name fewer databases in f6.databases.")));
+	is_full = true;
 }
 
 /* launch starts a worker in a database, unless it has one. */
@@ -299,15 +351,30 @@ launch(Oid database)
 	BackgroundWorkerHandle *handle;
 
 	describe_worker(&description, database, BGW_NEVER_RESTART);
-	if (!is_running(database) && RegisterDynamicBackgroundWorker(&description, &handle))
+	if (running(database) != NULL)
+		;
+	else if (!RegisterDynamicBackgroundWorker(&description, &handle))
+		report_full();
+	else
 	{
 		launched *worker = palloc(sizeof(launched));
 
 		worker->database = database;
 		worker->handle = handle;
 		workers = lappend(workers, worker);
+		is_full = false;
 	}
 	MemoryContextSwitchTo(caller);
+}
+
+/* end_worker ends the worker that the launcher has started in a database. */
+static void
+end_worker(Oid database)
+{
+	launched *worker = running(database);
+
+	if (worker != NULL)
+		TerminateBackgroundWorker(worker->handle);
 }
 
 /* is_wanted tells whether a database is one of those that f6.databases names. */
@@ -318,19 +385,17 @@ is_wanted(const char *database)
 	List *names;
 	ListCell *cell;
 
-	if (strcmp(setting, "*") == 0)
-		return true;
 	if (!SplitGUCList(setting, ',', &names))
 		return false;
 	foreach (cell, names)
 	{
-		if (strcmp(lfirst(cell), database) == 0)
+		if (strcmp(lfirst(cell), "*") == 0 || strcmp(lfirst(cell), database) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* launch_wanted starts the workers that are to be there. */
+/* launch_wanted starts the workers that are to be there, and ends those that are not. */
 static void
 launch_wanted(void)
 {
@@ -338,6 +403,7 @@ launch_wanted(void)
 	TableScanDesc scan;
 	HeapTuple row;
 
+	forget_stopped();
 	begin_transaction();
 	databases = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(databases, 0, NULL);
@@ -348,13 +414,15 @@ launch_wanted(void)
 		if (database->datallowconn && !database->datistemplate &&
 			is_wanted(NameStr(database->datname)))
 			launch(database->oid);
+		else
+			end_worker(database->oid);
 	}
 	table_endscan(scan);
 	table_close(databases, AccessShareLock);
 	end_transaction();
 }
 
-/* f6_launcher_main is the launcher. */
+/* f6_launcher_main is the launcher; the server starts it again when it ends. */
 void
 f6_launcher_main(Datum argument)
 {
@@ -374,7 +442,7 @@ f6_worker_init(void)
 {
 	BackgroundWorker launcher = { 0 };
 
-	if (!process_shared_preload_libraries_in_progress)
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	launcher.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	launcher.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -386,22 +454,43 @@ f6_worker_init(void)
 	RegisterBackgroundWorker(&launcher);
 }
 
+/* wait_for_worker waits until a worker is the database's, and returns its process; 0: another one is, and this one has ended. */
+static int
+wait_for_worker(BackgroundWorkerHandle *handle)
+{
+	pid_t pid = 0;
+
+	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
+	{
+		if (pid != 0 && f6_lock_worker_process() == (int) pid)
+			return (int) pid;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return 0;
+}
+
 /* f6_start_worker() starts the worker of the current database, and returns its process; NULL: there is one already. */
 Datum
 f6_start_worker(PG_FUNCTION_ARGS)
 {
 	BackgroundWorker description;
 	BackgroundWorkerHandle *handle;
-	pid_t pid;
+	int process;
 
 	(void) fcinfo;
 	PreventCommandDuringRecovery("f6_start_worker()");
+	if (f6_lock_worker_process() != 0)
+		PG_RETURN_NULL();
 	describe_worker(&description, MyDatabaseId, LAUNCHER_INTERVAL / 1000);
 	description.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&description, &handle))
 		ereport(ERROR, (errcode(F6_ERR_TOO_MANY), errmsg("there is no room for another worker"),
 						errhint("Raise max_worker_processes.")));
-	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+	process = wait_for_worker(handle);
+	if (process == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32((int32) pid);
+	PG_RETURN_INT32(process);
 }
