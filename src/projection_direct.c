@@ -75,7 +75,8 @@ has_own_columns_only(const f6_projection *projection, TupleDesc descriptor)
 		const char *name = f6_projection_column_name(projection, i + 1);
 
 		if (column->attisdropped || strcmp(NameStr(column->attname), name) != 0 ||
-			column->atttypid != f6_projection_column_type(projection, i + 1))
+			column->atttypid != f6_projection_column_type(projection, i + 1) ||
+			(!column->attnotnull && (i < F6_ROW_STATE || i >= last)))
 			return false;
 	}
 	return true;

@@ -14,6 +14,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 
 #include "f6.h"
 #include "event_thread.h"
@@ -107,9 +108,12 @@ read_events(f6_projection *projection, int64 after, int64 until, bool claims_onl
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	portal = open_events(projection, after, until, claims_only);
+	/* What takes the events may look for it by its name. */
+	PinPortal(portal);
 	do
 		SPI_cursor_fetch(portal, true, EVENTS_AT_A_TIME);
 	while (pass_on(caller, receive, state));
+	UnpinPortal(portal);
 	SPI_cursor_close(portal);
 	SPI_finish();
 }

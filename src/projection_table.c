@@ -18,7 +18,9 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "nodes/makefuncs.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -173,17 +175,17 @@ statement_text(const f6_projection *projection, const char *table, statement num
 		case READ_END:
 			return psprintf("select null::jsonb, last_position, last_material_time"
 							" from f6.projection_end where projection_id = %d"
-							" and key = to_jsonb($1)",
+							" and key = $1",
 							projection->id);
 		case TAKE_END:
 			return psprintf(
-				"insert into f6.projection_end values (%d, to_jsonb($1), 0, '-infinity')"
+				"insert into f6.projection_end values (%d, $1, 0, '-infinity')"
 				" on conflict (projection_id, key) do update"
 				" set last_position = projection_end.last_position"
 				" returning null::jsonb, last_position, last_material_time",
 				projection->id);
 		case WRITE_END:
-			return psprintf("insert into f6.projection_end values (%d, to_jsonb($1), $3, $4)"
+			return psprintf("insert into f6.projection_end values (%d, $1, $3, $4)"
 							" on conflict (projection_id, key) do update"
 							" set last_position = greatest(projection_end.last_position,"
 							" excluded.last_position), last_material_time ="
@@ -192,7 +194,7 @@ statement_text(const f6_projection *projection, const char *table, statement num
 							projection->id);
 		default:
 			return psprintf("delete from f6.projection_end where projection_id = %d"
-							" and key = to_jsonb($1)",
+							" and key = $1",
 							projection->id);
 	}
 }
@@ -214,7 +216,8 @@ prepare(f6_projection *projection, const char *table, statement number)
 	Oid *types = palloc(sizeof(Oid) * (ROW_PARAMETERS + projection->column_count));
 	SPIPlanPtr plan;
 
-	types[ROW_KEY] = f6_projection_key_type(projection->key)->type_id;
+	types[ROW_KEY] =
+		number >= READ_END ? JSONBOID : f6_projection_key_type(projection->key)->type_id;
 	types[ROW_STATE] = JSONBOID;
 	types[ROW_LAST_POSITION] = INT8OID;
 	types[ROW_LAST_MATERIAL_TIME] = TIMESTAMPTZOID;
@@ -234,18 +237,14 @@ plans_of(f6_projection *projection)
 	table_plans *plans = projection->table_plans;
 	char *table = f6_projection_table_name(projection);
 
-	if (plans == NULL)
+	if (plans == NULL || strcmp(plans->table, table) != 0)
 	{
 		plans = MemoryContextAllocZero(projection->context, sizeof(table_plans));
 		plans->end.func = free_plans;
 		plans->end.arg = plans;
 		MemoryContextRegisterResetCallback(projection->context, &plans->end);
-		projection->table_plans = plans;
-	}
-	if (plans->table == NULL || strcmp(plans->table, table) != 0)
-	{
-		free_plans(plans);
 		plans->table = MemoryContextStrdup(projection->context, table);
+		projection->table_plans = plans;
 	}
 	return plans;
 }
@@ -293,6 +292,23 @@ execute(f6_projection *projection, statement number, Datum *values, const char *
 	execute_in(projection, number, values, nulls, false);
 }
 
+/* key_document returns a key as JSON; its type may have a cast to that, which runs as the projection's owner. */
+static Datum
+key_document(const f6_projection *projection, Datum key)
+{
+	Param *argument = makeNode(Param);
+	FmgrInfo function;
+
+	argument->paramkind = PARAM_EXTERN;
+	argument->paramid = 1;
+	argument->paramtype = f6_projection_key_type(projection->key)->type_id;
+	fmgr_info(F_TO_JSONB, &function);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL),
+					   &function);
+	return FunctionCall1(&function, key);
+}
+
 /* run_own runs a statement on f6.projection_end, as its owner, inside an SPI connection. */
 static void
 run_own(f6_projection *projection, statement number, Datum *values)
@@ -300,6 +316,7 @@ run_own(f6_projection *projection, statement number, Datum *values)
 	Oid table = f6_relation_oid(F6_PROJECTION_END);
 	f6_acting before;
 
+	values[ROW_KEY] = key_document(projection, values[ROW_KEY]);
 	f6_act_as(f6_relation_owner(table), NULL, &before);
 	execute(projection, number, values, NULL);
 	f6_act_end(&before);

@@ -173,7 +173,7 @@ read_names(MemoryContext context, bool *is_f6_there)
 
 /* refresh_one takes some events into a projection, and tells whether there is nothing left to be taken now. */
 static bool
-refresh_one(const char *name)
+refresh_one(MemoryContext context, const char *name)
 {
 	f6_refreshed result;
 
@@ -183,7 +183,10 @@ refresh_one(const char *name)
 	result = f6_projection_refresh_safely(name, F6_EVENTS_PER_REFRESH);
 	if (result.events > 0 || result.error != NULL)
 		clean_session();
+	if (result.error != NULL)
+		result.error = MemoryContextStrdup(context, result.error);
 	end_transaction();
+	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	if (result.error != NULL)
 		ereport(LOG, (errmsg("projection \"%s\" could not be refreshed", name),
@@ -197,11 +200,13 @@ work(MemoryContext context)
 {
 	bool is_f6_there;
 	bool is_done = true;
-	List *names = read_names(context, &is_f6_there);
+	List *names;
 	ListCell *cell;
 
+	CHECK_FOR_INTERRUPTS();
+	names = read_names(context, &is_f6_there);
 	foreach (cell, names)
-		is_done = refresh_one(lfirst(cell)) && is_done;
+		is_done = refresh_one(context, lfirst(cell)) && is_done;
 	if (!is_f6_there)
 		return LONG_INTERVAL;
 	return is_done ? f6_worker_interval_setting : 0;
