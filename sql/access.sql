@@ -19,11 +19,15 @@ grant insert (event_type, from_version, to_version, function, steps, validate) o
 grant usage on sequence f6.upcaster_ordinal_seq to f6_admin;
 grant insert, delete on f6.field to f6_admin;
 grant select on f6.kept_field to f6_admin;
-grant select on f6.projection, f6.projection_progress, f6.projection_skip, f6.projections, f6.rebuild, f6.rebuild_progress to f6_reader, f6_writer, f6_importer, f6_admin;
+grant select on f6.projection, f6.projection_skip, f6.projections, f6.rebuild, f6.rebuild_progress to f6_reader, f6_writer, f6_importer, f6_admin;
+-- Errors may tell of events.
+grant select on f6.projection_progress to f6_reader;
 grant insert, update, delete on f6.projection to f6_admin;
 grant select ("position", created_at) on f6.event to f6_admin;
 grant usage on sequence f6.projection_projection_id_seq to f6_admin;
 revoke execute on function f6.fill_projection(text), f6.lock_projection(text), f6.pause_appends() from public;
+revoke execute on function @extschema@.f6_start_worker() from public;
+grant execute on function @extschema@.f6_start_worker() to f6_admin;
 grant execute on function f6.fill_projection(text), f6.lock_projection(text), f6.pause_appends() to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
@@ -43,7 +47,8 @@ select pg_catalog.pg_extension_config_dump('f6.event_type_deprecation', '');
 select pg_catalog.pg_extension_config_dump('f6.upcaster', '');
 select pg_catalog.pg_extension_config_dump('f6.upcaster_ordinal_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.field', '');
-select pg_catalog.pg_extension_config_dump('f6.projection', '');
+select pg_catalog.pg_extension_config_dump('f6.projection',
+    'where table_name is null or exists (select from pg_catalog.pg_class as c where c.oid operator(pg_catalog.=) table_name)');
 select pg_catalog.pg_extension_config_dump('f6.projection_projection_id_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.projection_progress', '');
 select pg_catalog.pg_extension_config_dump('f6.projection_end', 'where projection_id operator(pg_catalog.>) 0');

@@ -16,6 +16,7 @@ create table f6.projection (
     next_fold jsonb,
     primary key (projection_id),
     unique (name),
+    check (projection_id operator(pg_catalog.>) 0),
     check (mode operator(pg_catalog.=) any (array['inline', 'async', 'live']))
 );
 comment on table f6.projection is 'the projections that there are';
@@ -42,6 +43,9 @@ begin
        or tg_op <> 'DELETE' and not pg_has_role(current_user, new.owner, 'usage') then
         raise exception 'projection "%" is not yours', case when tg_op = 'INSERT' then new.name else old.name end
             using errcode = 'insufficient_privilege', hint = 'Its functions run as its owner.';
+    end if;
+    if tg_op = 'UPDATE' and new.projection_id <> old.projection_id then
+        raise exception 'a projection keeps its number' using errcode = 'object_not_in_prerequisite_state';
     end if;
     return case when tg_op = 'DELETE' then old else new end;
 end
@@ -341,6 +345,9 @@ begin
     if dropped.mode operator(pg_catalog.=) 'inline' then
         perform f6.pause_appends();
     end if;
+    if dropped.handler is null and dropped.mode operator(pg_catalog.<>) 'live' then
+        perform f6.drop_rebuild(name);
+    end if;
     delete from f6.projection as p where p.projection_id operator(pg_catalog.=) dropped.projection_id;
     if dropped.table_name is null
        or not exists (select 1 from pg_catalog.pg_class as c where c.oid operator(pg_catalog.=) dropped.table_name) then
@@ -373,7 +380,8 @@ create view f6.projections as
            case when c.oid is not null then p.table_name::text end as table_name,
            case when p.mode operator(pg_catalog.=) 'async' then coalesce(g."position", 0) end as "position",
            l.events as lag_events, l.since as lag_time, g.refreshed_at,
-           coalesce(g.failures, 0) as failures, g.failed_position, g.error, g.retry_at
+           coalesce(g.failures, 0) as failures, g.failed_position,
+           case when pg_catalog.has_table_privilege('f6.event', 'select') then g.error end as error, g.retry_at
         from f6.projection as p
         left join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) p.table_name
         left join f6.projection_progress as g using (projection_id)
@@ -395,7 +403,7 @@ comment on column f6.projections.lag_time is 'how long ago the first of them was
 comment on column f6.projections.refreshed_at is 'when it came there';
 comment on column f6.projections.failures is 'how often taking the next event has failed';
 comment on column f6.projections.failed_position is 'the position of that event';
-comment on column f6.projections.error is 'by what error it failed last';
+comment on column f6.projections.error is 'by what error it failed last; NULL to who may not read events, of which it may tell';
 comment on column f6.projections.retry_at is 'when it is tried again';
 
 create function @extschema@.f6_projections() returns setof f6.projections

@@ -19,7 +19,7 @@ set_setting(const char *name, const char *value)
 {
 	const char *now = GetConfigOption(name, false, false);
 
-	if (now != NULL && strcmp(now, value) == 0)
+	if (now != NULL && pg_strcasecmp(now, value) == 0)
 		return;
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 							 false);
@@ -34,6 +34,11 @@ f6_act_as(Oid user, const char *time_zone, f6_acting *before)
 									 SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 	before->settings = NewGUCNestLevel();
 	set_setting("search_path", "pg_catalog, pg_temp");
+	/* By these, values are read and written as text. */
+	set_setting("DateStyle", "ISO, MDY");
+	set_setting("IntervalStyle", "postgres");
+	set_setting("bytea_output", "hex");
+	set_setting("extra_float_digits", "1");
 	if (time_zone != NULL)
 		set_setting("TimeZone", time_zone);
 }

@@ -64,6 +64,13 @@
 	ExecCheckIndexConstraints(result, row, estate, conflict, arbiters)
 #endif
 
+/* From 16 what is wrong with a type's name can be told otherwise than by an error. */
+#if PG_VERSION_NUM >= 160000
+#define f6_parse_type(text, type, typmod) parseTypeString(text, type, typmod, NULL)
+#else
+#define f6_parse_type(text, type, typmod) parseTypeString(text, type, typmod, false)
+#endif
+
 /* Until 15 a relation's file had other names. */
 #if PG_VERSION_NUM < 160000
 #define rd_locator	  rd_node

@@ -501,7 +501,7 @@ read_column(const JsonbValue *said, f6_projection_column *column)
 	}
 	if (type == NULL)
 		refuse_column(column->name, "It has no type.");
-	parseTypeString(type, &column->type, &column->typmod, false);
+	f6_parse_type(type, &column->type, &column->typmod);
 	if (get_typtype(column->type) == TYPTYPE_PSEUDO)
 		refuse_column(column->name, psprintf("There are no columns of type %s.", type));
 	column->base_type = getBaseType(column->type);

@@ -841,6 +841,7 @@ write_row(f6_projection_fold *folding, row *row)
 									  .last_material_time = row->last_material_time,
 									  .place = row->place };
 
+		CHECK_FOR_INTERRUPTS();
 		is_written = written.state == NULL || write_state(folding, row, &written);
 		if (written.state == NULL)
 			write_end(folding, row, &written);

@@ -54,13 +54,22 @@ static f6_projection *
 lock(f6_projection *projection, bool wait)
 {
 	char *name = pstrdup(projection->name);
-	LOCKTAG tag;
 
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, f6_relation_oid(F6_PROJECTION), projection->id, 0);
-	if (LockAcquire(&tag, ExclusiveLock, false, !wait) == LOCKACQUIRE_NOT_AVAIL)
-		return NULL;
-	AcceptInvalidationMessages();
-	return wait ? f6_projection_get(name) : f6_projection_find(name);
+	for (;;)
+	{
+		int32 id = projection->id;
+		LOCKTAG tag;
+
+		SET_LOCKTAG_OBJECT(tag, MyDatabaseId, f6_relation_oid(F6_PROJECTION), id, 0);
+		if (LockAcquire(&tag, ExclusiveLock, false, !wait) == LOCKACQUIRE_NOT_AVAIL)
+			return NULL;
+		AcceptInvalidationMessages();
+		projection = wait ? f6_projection_get(name) : f6_projection_find(name);
+		if (projection == NULL || projection->id == id)
+			return projection;
+		/* Somebody has dropped it, and made another. */
+		LockRelease(&tag, ExclusiveLock, false);
+	}
 }
 
 /* f6_projection_lock lets nobody else refresh or change a projection until the transaction ends; it returns what it is then. */

@@ -350,6 +350,17 @@ put_fold(const f6_projection *projection)
 	SPI_finish();
 }
 
+/* compile compiles a projection, as its owner. */
+static void
+compile(f6_projection *projection)
+{
+	f6_acting before;
+
+	f6_projection_act(projection, &before);
+	f6_projection_compile(projection);
+	f6_act_end(&before);
+}
+
 /* f6.put_rebuild(name) makes the rows of a projection those that were rebuilt, if all parts are whole, and tells whether they are. */
 Datum
 f6_put_rebuild(PG_FUNCTION_ARGS)
@@ -372,6 +383,7 @@ f6_put_rebuild(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	}
 	horizon = take_rest(projection, &rebuild);
+	compile(projection);
 	f6_projection_table_put(projection, rebuild.table);
 	put_ends(projection);
 	put_fold(projection);

@@ -9,12 +9,14 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "f6.h"
+#include "errors.h"
 #include "event_row.h"
 #include "projection_fold.h"
 #include "projection_run.h"
@@ -29,7 +31,7 @@
 /* How long, in milliseconds, a run goes on that is limited: others wait for its end, such as who drops the database. */
 #define TIME_LIMIT 1000
 
-/* The position of the event that was taken last, in any run. */
+/* The position of the event at which the outermost run was when an error was last described. */
 static int64 run_at;
 
 /* A run of a projection over the log. */
@@ -41,6 +43,7 @@ typedef struct run
 	FmgrInfo upcasts;			 /* the call site of upcasting */
 	FmgrInfo handler;			 /* that of the handler, which may append and so run once more */
 	int64 taken;
+	int64 position; /* of the event that was taken last */
 	int64
 		max_events; /* it takes at most so many, and not for long, if it may end before; 0: any number */
 	TimestampTz began_at;
@@ -55,11 +58,14 @@ describe(void *id)
 	errcontext("event %s", f6_uuid_text(id));
 }
 
-/* describe_projection says of an error in which projection it was. */
+/* describe_run says of an error for which projection it was; the outermost run, whose event is to blame, is asked last. */
 static void
-describe_projection(void *projection)
+describe_run(void *argument)
 {
-	errcontext("projection \"%s\"", ((f6_projection *) projection)->name);
+	const run *running = argument;
+
+	run_at = running->position;
+	errcontext("projection \"%s\"", running->projection->name);
 }
 
 /* upcast_event returns an event, a value of type f6.event, in the version to read. */
@@ -138,10 +144,10 @@ take(void *state, Datum event)
 	run *run = state;
 	bool isnull;
 
-	run_at = DatumGetInt64(
+	run->position = DatumGetInt64(
 		GetAttributeByNum(DatumGetHeapTupleHeader(event), F6_EVENT_POSITION_COLUMN, &isnull));
 	run->taken++;
-	if (f6_projection_skips(run->projection, run_at))
+	if (f6_projection_skips(run->projection, run->position))
 		;
 	else if (run->folding != NULL)
 		f6_projection_fold_take(run->folding, event);
@@ -149,17 +155,29 @@ take(void *state, Datum event)
 		handle(run, event);
 	if (!is_full(run) || !run->is_part)
 		return true;
-	run->until = run_at;
+	run->until = run->position;
 	return false;
+}
+
+/* check_reader refuses a projection whose owner, as who acts, may not read the log. */
+static void
+check_reader(const f6_projection *projection)
+{
+	Oid event = f6_relation_oid(F6_EVENT);
+
+	if (pg_class_aclcheck(event, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(F6_ERR_NO_PRIVILEGE),
+				 errmsg("the owner of projection \"%s\" may not read the log", projection->name),
+				 errhint("Grant f6_reader to the owner, or drop the projection.")));
 }
 
 /* begin_run begins a run as the projection's owner, in the current memory context. */
 static void
 begin_run(run *run, f6_projection *projection, bool with_others, int64 until)
 {
-	memset(run, 0, sizeof(*run));
+	check_reader(projection);
 	f6_projection_compile(projection);
-	run->projection = projection;
 	if (projection->program != NULL)
 		run->folding = f6_projection_fold_begin(projection, with_others, until);
 	else
@@ -176,9 +194,11 @@ run_log(run *run, f6_projection *projection, int64 after, int64 until, int64 max
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working =
 		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
-	ErrorContextCallback context = { error_context_stack, describe_projection, projection };
+	ErrorContextCallback context = { error_context_stack, describe_run, run };
 	f6_acting before;
 
+	memset(run, 0, sizeof(*run));
+	run->projection = projection;
 	MemoryContextSwitchTo(working);
 	error_context_stack = &context;
 	f6_projection_act(projection, &before);
@@ -227,7 +247,7 @@ f6_projection_run_part(f6_projection *projection, int64 after, int64 until, int6
 	return run.until;
 }
 
-/* f6_projection_run_at returns the position of the event that was taken last: of the one to blame, if it was the only one. */
+/* f6_projection_run_at returns the position of the event that was being taken in the last error: of the one to blame, if it was the only one. */
 int64
 f6_projection_run_at(void)
 {
@@ -248,9 +268,9 @@ f6_projection_run_events(f6_projection *projection, const Datum *events, int cou
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working =
 		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
-	ErrorContextCallback context = { error_context_stack, describe_projection, projection };
+	run run = { .projection = projection };
+	ErrorContextCallback context = { error_context_stack, describe_run, &run };
 	f6_acting before;
-	run run;
 
 	MemoryContextSwitchTo(working);
 	error_context_stack = &context;

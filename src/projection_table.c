@@ -13,6 +13,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -25,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "f6.h"
 #include "errors.h"
@@ -107,6 +109,24 @@ f6_projection_key_name(const f6_projection *projection)
 	return projection->key_text == NULL ? "object_id" : "key";
 }
 
+/* equals returns the operator by which keys are the same, as SQL has it wherever it is; the projection is compiled. */
+static char *
+equals(const f6_projection *projection)
+{
+	HeapTuple tuple =
+		SearchSysCache1(OPEROID, ObjectIdGetDatum(f6_projection_key_type(projection->key)->eq_opr));
+	Form_pg_operator row;
+	char *text;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for the operator of a key");
+	row = (Form_pg_operator) GETSTRUCT(tuple);
+	text = psprintf("operator(%s.%s)", quote_identifier(get_namespace_name(row->oprnamespace)),
+					NameStr(row->oprname));
+	ReleaseSysCache(tuple);
+	return text;
+}
+
 /* add_columns adds what stands for each typed column of a projection, with its name and the number of its parameter. */
 static void
 add_columns(StringInfo text, const f6_projection *projection, bool with_name, bool with_parameter)
@@ -149,7 +169,8 @@ update_text(const f6_projection *projection, const char *table)
 	appendStringInfo(&text, "update %s set state = $2, last_position = $3, last_material_time = $4",
 					 table);
 	add_columns(&text, projection, true, true);
-	appendStringInfo(&text, " where %s = $1", f6_projection_key_name(projection));
+	appendStringInfo(&text, " where %s %s $1", f6_projection_key_name(projection),
+					 equals(projection));
 	return text.data;
 }
 
@@ -164,26 +185,25 @@ statement_text(const f6_projection *projection, const char *table, statement num
 		case READ_ROW:
 		case LOCK_ROW:
 			return psprintf(
-				"select state, last_position, last_material_time from %s where %s = $1%s", table,
-				key, number == LOCK_ROW ? " for update" : "");
+				"select state, last_position, last_material_time from %s where %s %s $1%s", table,
+				key, equals(projection), number == LOCK_ROW ? " for update" : "");
 		case INSERT_ROW:
 			return insert_text(projection, table);
 		case UPDATE_ROW:
 			return update_text(projection, table);
 		case DELETE_ROW:
-			return psprintf("delete from %s where %s = $1", table, key);
+			return psprintf("delete from %s where %s %s $1", table, key, equals(projection));
 		case READ_END:
 			return psprintf("select null::jsonb, last_position, last_material_time"
 							" from f6.projection_end where projection_id = %d"
 							" and key = $1",
 							projection->id);
 		case TAKE_END:
-			return psprintf(
-				"insert into f6.projection_end values (%d, $1, 0, '-infinity')"
-				" on conflict (projection_id, key) do update"
-				" set last_position = projection_end.last_position"
-				" returning null::jsonb, last_position, last_material_time",
-				projection->id);
+			return psprintf("insert into f6.projection_end values (%d, $1, 0, '-infinity')"
+							" on conflict (projection_id, key) do update"
+							" set last_position = projection_end.last_position"
+							" returning null::jsonb, last_position, last_material_time",
+							projection->id);
 		case WRITE_END:
 			return psprintf("insert into f6.projection_end values (%d, $1, $3, $4)"
 							" on conflict (projection_id, key) do update"
@@ -373,18 +393,20 @@ f6_projection_table_put(const f6_projection *projection, Oid table)
 	const char *key = f6_projection_key_name(projection);
 	char *columns = f6_projection_column_list(projection, NULL);
 	char *values = f6_projection_column_list(projection, "n");
+	char *equal = equals(projection);
 
 	connect();
 	put(projection, psprintf("delete from %s as o where not exists"
-							 " (select from %s as n where n.%s = o.%s)",
-							 old, new, key, key));
-	put(projection, psprintf("update %s as o set (%s) = row (%s) from %s as n where n.%s = o.%s and"
-							 " (n.state, n.last_position, n.last_material_time) is distinct from"
-							 " (o.state, o.last_position, o.last_material_time)",
-							 old, columns, values, new, key, key));
+							 " (select from %s as n where n.%s %s o.%s)",
+							 old, new, key, equal, key));
+	put(projection,
+		psprintf("update %s as o set (%s) = row (%s) from %s as n where n.%s %s o.%s and"
+				 " (n.state, n.last_position, n.last_material_time) is distinct from"
+				 " (o.state, o.last_position, o.last_material_time)",
+				 old, columns, values, new, key, equal, key));
 	put(projection, psprintf("insert into %s (%s) select %s from %s as n where not exists"
-							 " (select from %s as o where o.%s = n.%s)",
-							 old, columns, values, new, old, key, key));
+							 " (select from %s as o where o.%s %s n.%s)",
+							 old, columns, values, new, old, key, equal, key));
 	SPI_finish();
 }
 
