@@ -405,12 +405,14 @@ f6_lock_worker(void)
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* f6_lock_worker_process returns the process of the database's worker; 0: there is none. */
+/* f6_lock_worker_process returns the process of a database's worker; 0: there is none. */
 int
-f6_lock_worker_process(void)
+f6_lock_worker_process(Oid database)
 {
 	LOCKTAG tag = lock_tag(LOCK_WORKER, 0);
 	LockData *locks = GetLockStatusData();
+
+	tag.locktag_field1 = database;
 
 	for (int i = 0; i < locks->nelements; i++)
 	{

@@ -30,7 +30,7 @@ extern void f6_locks_take(f6_locks *locks);
 extern bool f6_lock_try_snapshots(const pg_uuid_t *object);
 extern bool f6_lock_field(const char *path, bool legal, bool wait);
 extern bool f6_lock_worker(void);
-extern int f6_lock_worker_process(void);
+extern int f6_lock_worker_process(Oid database);
 extern bool f6_locks_are_held_by_others(f6_locks *locks);
 
 #endif /* F6_LOCK_H */

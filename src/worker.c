@@ -54,7 +54,10 @@ F6_FUNCTION(f6_start_worker);
 extern PGDLLEXPORT void f6_worker_main(Datum argument);
 extern PGDLLEXPORT void f6_launcher_main(Datum argument);
 
-/* How long, in milliseconds, the launcher waits before it looks again, and the worker after an error or where there is no f6. */
+/*
+ * How long, in milliseconds, the launcher waits before it looks again, and the worker after an error or where there is no f6, or the server
+ * before it starts a launcher that has ended.
+ */
 #define LAUNCHER_INTERVAL 10000
 #define LONG_INTERVAL	  1000
 
@@ -68,7 +71,7 @@ typedef struct launched
 /* The workers that the launcher has started. */
 static List *workers = NIL;
 
-/* Has there been no room for one? */
+/* Was there no room for one? */
 static bool is_full;
 
 /* end_soon has the process end: at once where it waits, by an error that nobody can catch where it works. */
@@ -336,40 +339,39 @@ running(Oid database)
 	return NULL;
 }
 
-/* report_full says that there is no room for a worker, once. */
+/* report_room says, once, that there is no room for a worker. */
 static void
-report_full(void)
+report_room(bool has_room)
 {
-	if (!is_full)
+	if (!has_room && !is_full)
 		ereport(LOG,
 				(errmsg("there is no room for all of f6's workers"),
 				 errhint("Raise max_worker_processes, or name fewer databases in f6.databases.")));
-	is_full = true;
+	is_full = !has_room;
 }
 
-/* launch starts a worker in a database, unless it has one. */
-static void
+/* launch starts a worker in a database, unless it has one; false: there is no room for it. */
+static bool
 launch(Oid database)
 {
-	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 	BackgroundWorker description;
 	BackgroundWorkerHandle *handle;
+	MemoryContext caller;
+	launched *worker;
 
+	if (running(database) != NULL || f6_lock_worker_process(database) != 0)
+		return true;
 	describe_worker(&description, database, BGW_NEVER_RESTART);
-	if (running(database) != NULL)
-		;
-	else if (!RegisterDynamicBackgroundWorker(&description, &handle))
-		report_full();
-	else
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	if (RegisterDynamicBackgroundWorker(&description, &handle))
 	{
-		launched *worker = palloc(sizeof(launched));
-
+		worker = palloc(sizeof(launched));
 		worker->database = database;
 		worker->handle = handle;
 		workers = lappend(workers, worker);
-		is_full = false;
 	}
 	MemoryContextSwitchTo(caller);
+	return running(database) != NULL;
 }
 
 /* end_worker ends the worker that the launcher has started in a database. */
@@ -407,6 +409,7 @@ launch_wanted(void)
 	Relation databases;
 	TableScanDesc scan;
 	HeapTuple row;
+	bool has_room = true;
 
 	forget_stopped();
 	begin_transaction();
@@ -418,13 +421,14 @@ launch_wanted(void)
 
 		if (database->datallowconn && !database->datistemplate &&
 			is_wanted(NameStr(database->datname)))
-			launch(database->oid);
+			has_room = launch(database->oid) && has_room;
 		else
 			end_worker(database->oid);
 	}
 	table_endscan(scan);
 	table_close(databases, AccessShareLock);
 	end_transaction();
+	report_room(has_room);
 }
 
 /* f6_launcher_main is the launcher; the server starts it again when it ends. */
@@ -451,7 +455,7 @@ f6_worker_init(void)
 		return;
 	launcher.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	launcher.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	launcher.bgw_restart_time = LAUNCHER_INTERVAL / 1000;
+	launcher.bgw_restart_time = LONG_INTERVAL / 1000;
 	strlcpy(launcher.bgw_library_name, "f6", sizeof(launcher.bgw_library_name));
 	strlcpy(launcher.bgw_function_name, "f6_launcher_main", sizeof(launcher.bgw_function_name));
 	strlcpy(launcher.bgw_name, "f6 launcher", sizeof(launcher.bgw_name));
@@ -467,7 +471,7 @@ wait_for_worker(BackgroundWorkerHandle *handle)
 
 	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
 	{
-		if (pid != 0 && f6_lock_worker_process() == (int) pid)
+		if (pid != 0 && f6_lock_worker_process(MyDatabaseId) == (int) pid)
 			return (int) pid;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
 						 PG_WAIT_EXTENSION);
@@ -487,7 +491,7 @@ f6_start_worker(PG_FUNCTION_ARGS)
 
 	(void) fcinfo;
 	PreventCommandDuringRecovery("f6_start_worker()");
-	if (f6_lock_worker_process() != 0)
+	if (f6_lock_worker_process(MyDatabaseId) != 0)
 		PG_RETURN_NULL();
 	describe_worker(&description, MyDatabaseId, LAUNCHER_INTERVAL / 1000);
 	description.bgw_notify_pid = MyProcPid;

@@ -80,14 +80,15 @@ sub workers
 	return split /\n/, $node->safe_psql('postgres', "select pid from pg_stat_activity where backend_type = 'f6 worker' and datname = " . literal($database));
 }
 
-# Waits until a database has a worker, which has its lock, and returns its process.
+# Waits until a database has a worker, which has its lock, and returns its process.  The launcher looks more often than it would by itself.
 sub worker_of
 {
 	my ($node, $database) = @_;
 	my $pid = '';
 
-	foreach (1 .. 1500)
+	foreach my $try (1 .. 1500)
 	{
+		look($node) if $try % 10 == 0;
 		$pid = $node->safe_psql('postgres', "select l.pid from pg_locks as l join pg_database as d on d.oid = l.database
 		    where l.locktype = 'advisory' and l.granted and d.datname = " . literal($database) . "
 		        and exists (select from pg_stat_activity as a where a.pid = l.pid and a.backend_type = 'f6 worker')");
@@ -260,5 +261,79 @@ becomes($node, 'one', "select bool_and(lag_events = 0) from f6.projections where
 $node->safe_psql('one', q{select f6_skip('refusing'); select f6_skip('refusing', (select max(position) from f6.event where event_data ? 'bad'))});
 becomes($node, 'one', caught_up(), 'both are skipped');
 print STDERR time - $^T, " section 3\n";
+
+#
+# What functions may do in the worker
+#
+
+$node->safe_psql('one', <<'SQL');
+set role owner;
+create function public.smuggle(event f6.event) returns void language plpgsql as $$
+begin
+    execute event.event_data ->> 'run';
+end $$;
+select f6_create_projection('smuggling', handler => 'public.smuggle(f6.event)');
+reset role;
+create sequence counted;
+create table pair (id int primary key, other int references pair deferrable initially deferred);
+alter table pair owner to owner;
+SQL
+$node->safe_psql('one', "select f6_skip('smuggling', position) from f6.event");
+becomes($node, 'one', caught_up('smuggling'), 'a projection may skip all that there is');
+
+# Has the handler run something in the worker; what the projection then says must be like a pattern, or nothing.
+sub smuggles
+{
+	my ($run, $error, $name) = @_;
+
+	$node->safe_psql('one', 'select note(7, jsonb_build_object(' . "'n', 0, 'run', " . literal($run) . '))');
+	$node->poll_query_until('one', "select lag_events = 0 or failures > 0 from f6.projections where name = 'smuggling'") or die;
+	my $said = $node->safe_psql('one', "select error from f6.projections where name = 'smuggling'");
+	like($said, defined $error ? qr/^$error/ : qr/^$/, $name);
+	$node->safe_psql('one', "select f6_skip('smuggling')") if $said ne '';
+	return;
+}
+my $pid = worker_of($node, 'one');
+smuggles('set role postgres', '42501', 'a handler cannot set a role');
+smuggles('reset role', '42501', 'nor reset it');
+smuggles('reset session authorization', '42501', 'nor the session\'s');
+smuggles("select set_config('role', 'none', false)", '42501', 'nor by set_config');
+smuggles('create temp table told (position bigint)', '42501', 'nor make a temporary table');
+smuggles('listen something', '42501', 'nor listen');
+smuggles('declare c cursor with hold for select 1', '42501', 'nor hold a cursor');
+smuggles('insert into public.pair values (1, 2)', '42501', 'nor defer a trigger until somebody else is the user');
+smuggles('set constraints all immediate; insert into public.pair values (1, 1)', undef, 'a constraint that is checked at once is none of these');
+smuggles('commit', '0A000|2D000', 'nor commit');
+smuggles('create table public.made ()', undef, 'a handler may do what its owner may');
+is($node->safe_psql('one', q{select pg_get_userbyid(relowner) from pg_class where relname = 'made'}), 'owner', 'as its owner');
+smuggles('insert into public.told values (0)', '42501', 'and no more');
+smuggles('create function pg_temp.text(int) returns text language sql as $$ select 1 $$', '(?:42501.*)?', 'a temporary function');
+smuggles('create type pg_temp.text as (a int)', '(?:42501.*)?', 'a temporary type');
+smuggles("set search_path = public; set work_mem = '64kB'; set session_replication_role = default", '42501', 'settings of superusers');
+smuggles("set search_path = public; set work_mem = '64kB'", undef, 'other settings');
+smuggles("select pg_advisory_lock(1); select pg_advisory_lock_shared(2); select pg_advisory_unlock_all(); select pg_advisory_lock(1)", undef, 'advisory locks');
+smuggles(q{do $$ begin if current_setting('work_mem') = '64kB' or current_setting('search_path') <> 'pg_catalog, pg_temp' then raise 'settings stay'; end if; end $$}, undef, 'settings end with the call');
+is($node->safe_psql('one', q{select count(*) from pg_class where relnamespace in (select oid from pg_namespace where nspname like 'pg_temp%')}) .
+	$node->safe_psql('one', q{select count(*) from pg_proc where pronamespace in (select oid from pg_namespace where nspname like 'pg_temp%')}), '00', 'nothing temporary stays in the worker');
+is($node->safe_psql('one', "select count(*) from pg_locks where pid = $pid and locktype = 'advisory' and objsubid in (1, 2)"), '0', 'nor any advisory lock');
+is(worker_of($node, 'one'), $pid, 'it is the same worker all the time, and has its lock');
+becomes($node, 'one', caught_up(), 'and goes on with all');
+
+# A function that does not end: the worker is ended all the same.
+$node->safe_psql('one', q{select note(8, jsonb_build_object('n', 0, 'run', 'do $x$ begin loop begin perform pg_sleep(60); exception when query_canceled or admin_shutdown then null; end; end loop; end $x$'))});
+becomes($node, 'one', "select exists (select from pg_stat_activity where pid = $pid and wait_event = 'PgSleep')", 'a handler that catches what it can');
+ok($node->safe_psql('postgres', "select pg_terminate_backend($pid, 5000)") eq 't', 'cannot keep the worker from ending');
+$node->safe_psql('one', "select f6_skip('smuggling', max(position)) from f6.event");
+isnt(worker_of($node, 'one'), $pid, 'after which there is another one');
+becomes($node, 'one', caught_up(), 'which goes on');
+$pid = worker_of($node, 'one');
+$node->safe_psql('one', "select note(8, jsonb_build_object('n', 0, 'run', 'select pg_sleep(60)'))");
+becomes($node, 'one', "select exists (select from pg_stat_activity where pid = $pid and wait_event = 'PgSleep')", 'a handler that takes long');
+$node->safe_psql('one', "select pg_cancel_backend($pid)");
+$node->safe_psql('one', "select f6_skip('smuggling', max(position)) from f6.event");
+becomes($node, 'one', caught_up(), 'may be cancelled');
+is(worker_of($node, 'one'), $pid, 'which the worker outlives');
+$node->safe_psql('one', "select f6_drop_projection('smuggling'); select f6_drop_projection('refusing')");
+print STDERR time - $^T, " section 4\n";
 
 done_testing();
