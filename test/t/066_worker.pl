@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $rounds = $ENV{F6_ROUNDS} || 3;
+my $rounds = $ENV{F6_ROUNDS} || 2;
 srand($ENV{F6_SEED} || 20240101);
 
 # A database with two projections of notes: a fold, and a handler whose table would show whatever is handled twice.
@@ -50,7 +50,7 @@ SQL
 my $fold_flaws = <<'SQL';
 select t.object_id from tally as t
     join (select l.object_id, f6_fold(e, (select fold from f6.projection where name = 'tally') order by e.position) as state
-              from f6.event_object as l join f6.event as e using (position) group by 1) as f using (object_id)
+              from f6.event_object as l join f6.event as e using (position) where position not in (select position from f6.projection_skip) group by 1) as f using (object_id)
     where f.state is distinct from t.state
     limit 5
 SQL
@@ -165,7 +165,6 @@ $node->safe_psql('postgres', 'create database missing');
 $node->safe_psql('postgres', q{select pg_terminate_backend(pid, 5000) from pg_stat_activity where backend_type = 'f6 launcher'});
 becomes($node, 'postgres', q{select count(*) = 1 from pg_stat_activity where backend_type = 'f6 worker' and datname = 'missing'},
 	'the launcher comes back when it is ended');
-print STDERR time - $^T, " launcher back\n";
 $node->append_conf('postgresql.conf', "f6.databases = 'one'");
 $node->restart;
 worker_of($node, 'one');
@@ -182,7 +181,6 @@ $node->append_conf('postgresql.conf', 'f6.worker_interval = 20ms');
 look($node);
 becomes($node, 'one', caught_up(), 'a shorter one counts at once');
 
-print STDERR time - $^T, " section 2\n";
 
 #
 # What fails
@@ -260,7 +258,6 @@ becomes($node, 'one', q{select count(*) = 1 from f6.projections where failures >
 becomes($node, 'one', "select bool_and(lag_events = 0) from f6.projections where name in ('notes', 'telling')", 'and the others go on');
 $node->safe_psql('one', q{select f6_skip('refusing'); select f6_skip('refusing', (select max(position) from f6.event where event_data ? 'bad'))});
 becomes($node, 'one', caught_up(), 'both are skipped');
-print STDERR time - $^T, " section 3\n";
 
 #
 # What functions may do in the worker
@@ -334,6 +331,171 @@ $node->safe_psql('one', "select f6_skip('smuggling', max(position)) from f6.even
 becomes($node, 'one', caught_up(), 'may be cancelled');
 is(worker_of($node, 'one'), $pid, 'which the worker outlives');
 $node->safe_psql('one', "select f6_drop_projection('smuggling'); select f6_drop_projection('refusing')");
-print STDERR time - $^T, " section 4\n";
+
+#
+# f6_refresh while the worker runs
+#
+
+is(sqlstate($node, "begin isolation level repeatable read; select f6_refresh('notes')", database => 'one'), '25001', 'f6_refresh(name) is refused in REPEATABLE READ');
+is(sqlstate($node, 'begin isolation level repeatable read; select f6_refresh()', database => 'one'), '25001', 'and f6_refresh()');
+is(sqlstate($node, "begin read only; select f6_refresh('notes')", database => 'one'), '25006', 'and read-only');
+is(sqlstate($node, 'begin read only; select f6_refresh()', database => 'one'), '25006', 'both');
+is(sqlstate($node, 'select f6_refresh()', database => 'one', role => 'stranger'), sqlstate($node, "select f6_refresh('notes')", database => 'one', role => 'stranger'),
+	'a role without rights is told the same by both');
+$node->safe_psql('one', 'select note(i), f6_refresh(' . "'notes'" . '), (select count(*) from f6_refresh()) from generate_series(1, 30) as i');
+becomes($node, 'one', caught_up(), 'appending, refreshing and the worker go together');
+is($node->safe_psql('one', $flaws . ';' . $fold_flaws), '', 'and every event is taken once');
+is($node->safe_psql('postgres', "alter database two set default_transaction_isolation = 'repeatable read'; alter database two set default_transaction_read_only = on; select 1"), '1', 'settings of a database');
+$node->append_conf('postgresql.conf', "f6.databases = 'one, two'");
+worker_of($node, 'two');
+$node->safe_psql('two', 'set default_transaction_read_only = off; begin read write; select note(1); commit');
+becomes($node, 'two', caught_up(), 'do not keep the worker from its work');
+$node->append_conf('postgresql.conf', "f6.databases = 'one'");
+look($node);
+
+# An idle worker
+$node->safe_psql('one', "select f6_create_projection('idle' || i) from generate_series(1, 6) as i");
+becomes($node, 'one', caught_up(), 'ten projections are up to date');
+$node->safe_psql('one', 'checkpoint');
+sleep 0.5;
+$at = log_end($node);
+$pid = worker_of($node, 'one');
+my $wal = $node->safe_psql('one', 'select pg_current_wal_insert_lsn()');
+sleep 3;
+is($node->safe_psql('one', "select count(*) from pg_stat_activity where pid = $pid and backend_xid is not null") . ' ' .
+	$node->safe_psql('one', "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$wal') < 500"), '0 t', 'an idle worker writes nothing');
+is(join("\n", logged($node, $at, '')), '', 'and logs nothing');
+
+#
+# Exactly once
+#
+
+# Starts clients that append, for some seconds at most; they end when the server does.
+my $file = $node->basedir . '/append.sql';
+append_to_file($file, "\\set n random(1, 40)\nselect note(:n);\n");
+sub start_clients
+{
+	my ($node) = @_;
+	my $output = '';
+
+	return start([ 'pgbench', '-n', '-c', 4, '-T', 30, '-f', $file, $node->connstr('one') ], '>', \$output, '2>', \$output);
+}
+
+# What ends the worker.
+my @ends = (
+	[ 'killed' => sub { kill 'KILL', worker_of($node, 'one') } ],
+	[ 'terminated' => sub { $node->safe_psql('postgres', 'select pg_terminate_backend(' . worker_of($node, 'one') . ')') foreach 1 .. 3; sleep rand 0.3 } ],
+	[ 'stopped with its server' => sub { $node->stop('immediate'); $node->start } ],
+	[ 'stopped in good order' => sub { $node->stop('fast'); $node->start } ]);
+
+$node->append_conf('postgresql.conf', 'restart_after_crash = on');
+$node->restart;
+$node->safe_psql('one', "select f6_drop_projection('idle' || i) from generate_series(1, 6) as i");
+foreach my $round (1 .. $rounds)
+{
+	foreach my $end (@ends)
+	{
+		my ($name, $do) = @$end;
+		my $clients = start_clients($node);
+
+		sleep 0.2 + rand 0.5;
+		$do->();
+		$node->poll_query_until('postgres', 'select true');
+		sleep rand 0.3;
+		kill 'INT', @{ $clients->{KIDS} } ? $clients->{KIDS}[0]{PID} : ();
+		eval { $clients->finish };
+		worker_of($node, 'one');
+		becomes($node, 'one', caught_up(), "round $round: the worker goes on after it was $name");
+		is($node->safe_psql('one', $flaws . ';' . $fold_flaws), '', "round $round: and every event was taken once");
+	}
+}
+cmp_ok($node->safe_psql('one', 'select count(*) from told'), '>', 500, 'events were appended meanwhile');
+is($node->safe_psql('one', q{select string_agg(name, ' ') from f6.projections where failures > 0 or state <> 'ready'}), '', 'and no projection thinks that it failed');
+
+#
+# The database and the extension go
+#
+
+foreach my $try (1 .. 3)
+{
+	my $state = '40P01';
+
+	# Whoever reads the log while all of it is locked, table by table, may be in a deadlock with that: then it is said once more.
+	$node->safe_psql('one', 'select note(i % 40) from generate_series(1, 2000) as i');
+	foreach (1 .. 10)
+	{
+		last if $state ne '40P01';
+		$state = sqlstate($node, 'drop extension f6 cascade', database => 'one');
+	}
+	is($state, '', 'DROP EXTENSION succeeds while the worker works');
+	$node->safe_psql('one', "drop table if exists told, notes, tally, adding cascade; drop function if exists name(int), note(int, jsonb); $setup");
+	$node->safe_psql('one', 'select note(i) from generate_series(1, 10) as i');
+	becomes($node, 'one', caught_up(), 'and it goes on when there is another f6');
+	is($node->safe_psql('one', $flaws . ';' . $fold_flaws), '', 'whose events it takes once');
+}
+worker_of($node, 'one');
+is(sqlstate($node, 'create database copy template one'), '', 'a database with a worker can be copied');
+worker_of($node, 'one');
+is(sqlstate($node, 'alter database one rename to uno'), '', 'and renamed');
+$node->append_conf('postgresql.conf', "f6.databases = 'uno, copy'");
+worker_of($node, $_) foreach 'uno', 'copy';
+$node->safe_psql($_, "select note(i) from generate_series(1, 10) as i") foreach 'uno', 'copy';
+becomes($node, $_, caught_up(), "$_ has a worker under its name") foreach 'uno', 'copy';
+is($node->safe_psql('copy', $flaws), '', 'a copy goes on from where it was');
+is(sqlstate($node, 'drop database copy'), '', 'a database with a worker can be dropped');
+is(sqlstate($node, 'drop database uno with (force)'), '', 'by force, too');
+$node->stop;
+is(join("\n", logged($node, 0, 'PANIC|TRAP|signal (?:6|11)|already held')), '', 'the server says nothing strange');
+
+#
+# Without preload
+#
+
+my $plain = new_server('plain', 'restart_after_crash = on', 'max_worker_processes = 3', 'f6.worker_interval = 20ms');
+$plain->safe_psql('postgres', 'drop extension f6; ' . $setup);
+is($plain->safe_psql('postgres', q{select count(*) from pg_stat_activity where backend_type ~ '^f6'}), '0', 'without preload there is no launcher');
+is($plain->safe_psql('postgres', 'select f6_start_worker() = (select pid from pg_stat_activity where backend_type = ' . "'f6 worker')"), 't', 'f6_start_worker() starts the worker, and returns its process');
+is($plain->safe_psql('postgres', 'select count(f6_start_worker()) from generate_series(1, 5)'), '0', 'unless there is one');
+$plain->safe_psql('postgres', 'select note(i) from generate_series(1, 10) as i');
+becomes($plain, 'postgres', caught_up(), 'projections catch up');
+kill 'KILL', worker_of($plain, 'postgres');
+sleep 0.2;
+$plain->poll_query_until('postgres', 'select true');
+$plain->safe_psql('postgres', 'select note(1)');
+becomes($plain, 'postgres', caught_up(), 'the worker comes back after a crash');
+is($plain->safe_psql('postgres', $flaws), '', 'and takes each event once');
+is($plain->safe_psql('postgres', 'select pg_terminate_backend(' . worker_of($plain, 'postgres') . ', 5000)'), 't', 'it may be ended');
+is(scalar workers($plain, 'postgres'), 0, 'and then stays away');
+$plain->safe_psql('postgres', "create database other$_") foreach 1 .. 4;
+my $refused = join ' ', map { $plain->safe_psql("other$_", 'create extension f6'); sqlstate($plain, 'select f6_start_worker()', database => "other$_") } 1 .. 4;
+like($refused, qr/^( *53000)+$|^ +53000/, 'where there is no room for a worker f6_start_worker() says so');
+$plain->stop;
+
+#
+# A standby
+#
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', $_) foreach "shared_preload_libraries = 'f6'", "f6.databases = 'postgres'", 'f6.worker_interval = 20ms';
+$primary->start;
+$primary->safe_psql('postgres', $setup);
+$primary->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'copy', has_streaming => 1);
+$standby->start;
+$primary->safe_psql('postgres', 'select note(i) from generate_series(1, 10) as i');
+becomes($primary, 'postgres', caught_up(), 'the worker of the primary takes events');
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{select count(*) from pg_stat_activity where backend_type ~ '^f6'}), '0', 'a standby has none');
+is(sqlstate($standby, 'select f6_start_worker()'), '25006', 'nor does it start one');
+is(sqlstate($standby, 'select f6_refresh()'), '25006', 'nor are projections refreshed there');
+$primary->stop;
+$standby->promote;
+worker_of($standby, 'postgres');
+$standby->safe_psql('postgres', 'select note(i) from generate_series(1, 10) as i');
+becomes($standby, 'postgres', caught_up(), 'after promotion it has');
+is($standby->safe_psql('postgres', $flaws), '', 'which goes on where the other one was');
+$standby->stop;
 
 done_testing();
