@@ -617,10 +617,10 @@ select lives_ok($$select f6_create_projection('mine', '{Paid}')$$, 'they make th
 select throws_ok($$update f6.projection set owner = 'projection_admin' where name = 'mine'$$, '42501', 'projection "mine" is not yours', 'and cannot have it run as somebody else');
 reset role;
 set role projection_blind;
-select is(raised($$select f6_create_projection('blind', '{Paid}', mode => 'inline')$$), '42501 | permission denied for table event', 'who may not read the log has nothing to make rows of');
+select is(raised($$select f6_create_projection('blind', '{Paid}', mode => 'inline')$$), '42501 | the owner of projection "blind" may not read the log | Grant f6_reader to the owner, or drop the projection.', 'who may not read the log has nothing to make rows of');
 select is((select count(*) from pg_class where relname = 'blind'), 0::bigint, 'and no table then');
 select lives_ok($$select f6_create_projection('blind', '{Paid}')$$, 'or sees it later');
-select is(raised($$select f6_refresh('blind')$$), '42501 | permission denied for table event', 'when it is refreshed');
+select is(raised($$select f6_refresh('blind')$$), '42501 | the owner of projection "blind" may not read the log | Grant f6_reader to the owner, or drop the projection.', 'when it is refreshed');
 select is((select state from f6_projections() where name = 'blind'), 'ready', 'how far it has come shows all the same');
 select f6_drop_projection('blind');
 reset role;
