@@ -19,6 +19,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -154,6 +155,21 @@ clean_session(void)
 		proc_exit(0);
 }
 
+/*
+ * hold_f6 keeps the extension from being dropped until the transaction ends, and tells whether it is there.  Who drops it locks it first
+ * and its tables after that: who is in the midst of these must have done the same.
+ */
+static bool
+hold_f6(void)
+{
+	Oid extension = get_extension_oid("f6", true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return get_extension_oid("f6", true) == extension;
+}
+
 /* read_names returns the names of the projections that are refreshed, in a memory context; none where there is no f6. */
 static List *
 read_names(MemoryContext context, bool *is_f6_there)
@@ -163,7 +179,7 @@ read_names(MemoryContext context, bool *is_f6_there)
 
 	begin_transaction();
 	leave_if_locked();
-	*is_f6_there = OidIsValid(get_extension_oid("f6", true));
+	*is_f6_there = hold_f6();
 	if (*is_f6_there)
 	{
 		caller = MemoryContextSwitchTo(context);
@@ -178,12 +194,13 @@ read_names(MemoryContext context, bool *is_f6_there)
 static bool
 refresh_one(MemoryContext context, const char *name)
 {
-	f6_refreshed result;
+	f6_refreshed result = { .is_done = true };
 
 	begin_transaction();
 	leave_if_locked();
 	pgstat_report_activity(STATE_RUNNING, name);
-	result = f6_projection_refresh_safely(name, F6_EVENTS_PER_REFRESH);
+	if (hold_f6())
+		result = f6_projection_refresh_safely(name, F6_EVENTS_PER_REFRESH);
 	if (result.events > 0 || result.error != NULL)
 		clean_session();
 	if (result.error != NULL)

@@ -231,7 +231,7 @@ $node->safe_psql('one', q{create or replace function public.add(state jsonb, eve
     $$ select jsonb_build_object('n', coalesce((state ->> 'n')::int, 0) + 1, 'who', current_user) $$});
 becomes($node, 'one', caught_up('adding'), 'a projection goes on by itself when what it failed at is mended');
 is($node->safe_psql('one', q{select state, failures, failed_position is null and error is null and retry_at is null from f6.projections where name = 'adding'}),
-	'ready|0|t', 'and then nothing is left of the failures');
+	'stale|0|t', 'and then nothing is left of the failures, but that some rows were made by another function');
 
 # Skipped
 is(sqlstate($node, "select f6_skip('refusing')", database => 'one', role => 'stranger'), '42501', 'f6_skip is refused to others than the owner');
@@ -410,7 +410,7 @@ foreach my $round (1 .. $rounds)
 	}
 }
 cmp_ok($node->safe_psql('one', 'select count(*) from told'), '>', 500, 'events were appended meanwhile');
-is($node->safe_psql('one', q{select string_agg(name, ' ') from f6.projections where failures > 0 or state <> 'ready'}), '', 'and no projection thinks that it failed');
+is($node->safe_psql('one', q{select string_agg(name, ' ') from f6.projections where failures > 0 or state not in ('ready', 'stale')}), '', 'and no projection thinks that it failed');
 
 #
 # The database and the extension go
@@ -418,16 +418,8 @@ is($node->safe_psql('one', q{select string_agg(name, ' ') from f6.projections wh
 
 foreach my $try (1 .. 3)
 {
-	my $state = '40P01';
-
-	# Whoever reads the log while all of it is locked, table by table, may be in a deadlock with that: then it is said once more.
 	$node->safe_psql('one', 'select note(i % 40) from generate_series(1, 2000) as i');
-	foreach (1 .. 10)
-	{
-		last if $state ne '40P01';
-		$state = sqlstate($node, 'drop extension f6 cascade', database => 'one');
-	}
-	is($state, '', 'DROP EXTENSION succeeds while the worker works');
+	is(sqlstate($node, 'drop extension f6 cascade', database => 'one'), '', 'DROP EXTENSION succeeds while the worker works');
 	$node->safe_psql('one', "drop table if exists told, notes, tally, adding cascade; drop function if exists name(int), note(int, jsonb); $setup");
 	$node->safe_psql('one', 'select note(i) from generate_series(1, 10) as i');
 	becomes($node, 'one', caught_up(), 'and it goes on when there is another f6');
