@@ -4,9 +4,12 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
@@ -15,11 +18,13 @@
 #include "event_row.h"
 #include "fold.h"
 #include "jsonb_walk.h"
+#include "projection.h"
 #include "relation.h"
 #include "upcast.h"
 #include "uuid.h"
 
 F6_FUNCTION(f6_fold_step);
+F6_FUNCTION(f6_fold_step_named);
 F6_FUNCTION(f6_fold_final);
 
 /* What the groups of an aggregate share: it is the call site's. */
@@ -30,6 +35,7 @@ typedef struct fold_site
 	MemoryContext program_context;
 	bool has_program;
 	Jsonb *document; /* of the program, NULL for none */
+	text *named;	 /* what it was named or written by, NULL where it was given as a document */
 	uint64 hash;	 /* of the document, 0 for none */
 	f6_fold_program *program;
 } fold_site;
@@ -82,7 +88,7 @@ ready_program(fold_site *site, const Jsonb *document)
 {
 	MemoryContext caller;
 
-	if (site->has_program && is_same_document(site->document, document))
+	if (site->has_program && site->named == NULL && is_same_document(site->document, document))
 		return;
 	site->has_program = false;
 	MemoryContextReset(site->program_context);
@@ -90,7 +96,57 @@ ready_program(fold_site *site, const Jsonb *document)
 	site->document =
 		document == NULL ? NULL : memcpy(palloc(VARSIZE(document)), document, VARSIZE(document));
 	site->hash = document_hash(document);
+	site->named = NULL;
 	site->program = f6_fold_program_compile(site->document);
+	site->has_program = true;
+	MemoryContextSwitchTo(caller);
+}
+
+/* is_json tells whether a text is a fold as JSON, and not the name of a projection. */
+static bool
+is_json(const char *text)
+{
+	while (isspace((unsigned char) *text))
+		text++;
+	return *text == '{' || *text == '"' || *text == '[';
+}
+
+/* program_of returns the program of a projection, in the current memory context. */
+static f6_fold_program *
+program_of(const char *name)
+{
+	const f6_projection *projection = f6_projection_get(name);
+	f6_fold_program *program;
+	f6_acting before;
+
+	if (projection->handler_text != NULL)
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("projection \"%s\" has no fold", name),
+						errdetail("It has a handler.")));
+	f6_projection_act(projection, &before);
+	program = f6_projection_program(projection);
+	f6_act_end(&before);
+	return program;
+}
+
+/* ready_named compiles a fold that is written as text, or that of the projection which this names, unless it is the one of before. */
+static void
+ready_named(fold_site *site, const text *named)
+{
+	MemoryContext caller;
+	char *name;
+
+	if (site->has_program && site->named != NULL && VARSIZE(site->named) == VARSIZE(named) &&
+		memcmp(site->named, named, VARSIZE(named)) == 0)
+		return;
+	site->has_program = false;
+	MemoryContextReset(site->program_context);
+	caller = MemoryContextSwitchTo(site->program_context);
+	site->named = memcpy(palloc(VARSIZE(named)), named, VARSIZE(named));
+	site->hash = hash_bytes_extended((const unsigned char *) named, (int) VARSIZE(named), 2);
+	name = text_to_cstring(named);
+	site->program = is_json(name) ? f6_fold_program_compile(DatumGetJsonbP(
+										DirectFunctionCall1(jsonb_in, CStringGetDatum(name))))
+								  : program_of(name);
 	site->has_program = true;
 	MemoryContextSwitchTo(caller);
 }
@@ -139,13 +195,22 @@ column(HeapTuple row, TupleDesc descriptor, int number)
 	return heap_getattr(row, number, descriptor, &isnull);
 }
 
+/* is_skipped tells whether a fold takes an event as not there. */
+static bool
+is_skipped(const fold_site *site, HeapTuple row, TupleDesc descriptor)
+{
+	return !heap_attisnull(row, F6_EVENT_POSITION_COLUMN, descriptor) &&
+		   f6_fold_program_skips(site->program,
+								 DatumGetInt64(column(row, descriptor, F6_EVENT_POSITION_COLUMN)));
+}
+
 /* handler_of returns what a fold does with an event; corrections and validations say something about events, and nothing to a fold. */
 static f6_fold_handler *
 handler_of(fold_site *site, HeapTuple row, TupleDesc descriptor)
 {
 	Oid kind = DatumGetObjectId(column(row, descriptor, F6_EVENT_EVENT_KIND));
 
-	if (kind != f6_event_kind_oid(F6_CLAIM))
+	if (kind != f6_event_kind_oid(F6_CLAIM) || is_skipped(site, row, descriptor))
 		return NULL;
 	return f6_fold_program_handler(
 		site->program, TextDatumGetCString(column(row, descriptor, F6_EVENT_EVENT_TYPE)));
@@ -190,33 +255,61 @@ fold_row(fold_site *site, fold_group *group, HeapTupleHeader given)
 	ReleaseTupleDesc(descriptor);
 }
 
-/* f6.fold_step(group, event, fold) folds the next event of a group. */
-Datum
-f6_fold_step(PG_FUNCTION_ARGS)
+/* step folds the next event of a group, if there is one, by the program that is ready. */
+static fold_group *
+step(fold_site *site, FunctionCallInfo fcinfo, MemoryContext context)
 {
-	Jsonb *document = PG_NARGS() < 3 || PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
-	fold_site *site = site_of(fcinfo->flinfo);
-	MemoryContext context;
 	MemoryContext caller;
-	fold_group *group;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "f6.fold_step was called outside an aggregate");
-	ready_program(site, document);
-	group =
+	fold_group *group =
 		PG_ARGISNULL(0) ? begin_group(context, site->hash) : (fold_group *) PG_GETARG_POINTER(0);
+
 	if (group->hash != site->hash)
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
 						errmsg("the fold must be the same for all events of a group"),
 						errhint("Give a constant, or group by what it depends on.")));
-	if (!PG_ARGISNULL(1))
-	{
-		caller = MemoryContextSwitchTo(site->row);
-		fold_row(site, group, PG_GETARG_HEAPTUPLEHEADER(1));
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(site->row);
-	}
-	PG_RETURN_POINTER(group);
+	if (PG_ARGISNULL(1))
+		return group;
+	caller = MemoryContextSwitchTo(site->row);
+	fold_row(site, group, PG_GETARG_HEAPTUPLEHEADER(1));
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(site->row);
+	return group;
+}
+
+/* context_of returns the memory context of the aggregate that calls a function. */
+static MemoryContext
+context_of(FunctionCallInfo fcinfo)
+{
+	MemoryContext context;
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		elog(ERROR, "f6.fold_step was called outside an aggregate");
+	return context;
+}
+
+/* f6.fold_step(group, event, fold) folds the next event of a group. */
+Datum
+f6_fold_step(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = context_of(fcinfo);
+	fold_site *site = site_of(fcinfo->flinfo);
+
+	ready_program(site, PG_NARGS() < 3 || PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
+	PG_RETURN_POINTER(step(site, fcinfo, context));
+}
+
+/* f6.fold_step(group, event, fold) does so with a fold that is written as text, or a projection's, which this names. */
+Datum
+f6_fold_step_named(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = context_of(fcinfo);
+	fold_site *site = site_of(fcinfo->flinfo);
+
+	if (PG_ARGISNULL(2))
+		ready_program(site, NULL);
+	else
+		ready_named(site, PG_GETARG_TEXT_P(2));
+	PG_RETURN_POINTER(step(site, fcinfo, context));
 }
 
 /* f6.fold_final(group) returns the state; NULL where there is none. */

@@ -544,6 +544,22 @@ f6_projection_columns(Jsonb *document, int *count)
 }
 
 /*
+ * f6_projection_program compiles the fold of a projection into the current memory context, for its types and without what it skips; the caller
+ * acts as its owner.
+ */
+f6_fold_program *
+f6_projection_program(const f6_projection *projection)
+{
+	f6_fold_program *program = f6_fold_program_compile(projection->fold);
+
+	if (projection->type_count >= 0)
+		f6_fold_program_limit(program, projection->types, projection->type_count);
+	f6_fold_program_run_as(program, projection->owner, projection->time_zone);
+	f6_fold_program_skip(program, projection->skips, projection->skip_count);
+	return program;
+}
+
+/*
  * f6_projection_compile compiles what makes the rows of a projection, unless it is; the caller acts as its owner.
  */
 void
@@ -564,11 +580,7 @@ f6_projection_compile(f6_projection *projection)
 	}
 	else
 	{
-		projection->program = f6_fold_program_compile(projection->fold);
-		if (projection->type_count >= 0)
-			f6_fold_program_limit(projection->program, projection->types, projection->type_count);
-		f6_fold_program_run_as(projection->program, projection->owner, projection->time_zone);
-		f6_fold_program_skip(projection->program, projection->skips, projection->skip_count);
+		projection->program = f6_projection_program(projection);
 		projection->key = f6_projection_key_compile(projection->key_text);
 		projection->columns =
 			f6_projection_columns(projection->columns_text, &projection->column_count);

@@ -60,5 +60,17 @@ select is(context_of($$ select f6_append('Ordered', array[projecting.o('one')], 
 select results_eq('select count(*) from f6.event', 'table before', 'no event is left');
 select results_eq('select key, n from adding', $$ values (6, 1::smallint) $$, 'and no row');
 
+-- The aggregate folds as a projection does that is named.
+select f6_create_projection('named', '{Ordered}', '{"Ordered": [{"op": "count", "path": "/orders"}], "Paid": "merge"}', mode => 'live');
+select is(f6_fold(e, 'named' order by e."position"), f6_fold(e, '{"Ordered": [{"op": "count", "path": "/orders"}]}'::jsonb order by e."position"),
+    'f6_fold takes the fold of a projection, and its types') from f6.event as e;
+select is(f6_fold(e, ' {"*": [{"op": "count", "path": "/all"}]}'), f6_fold(e, '{"*": [{"op": "count", "path": "/all"}]}'::jsonb),
+    'or a fold that is written as text') from f6.event as e;
+select throws_ok($$ select f6_fold(e, 'nobody') from f6.event as e $$, '42704', 'projection "nobody" does not exist', 'not a name of none');
+select f6_create_projection('handled again', '{Paid}', handler => 'projecting.handle(f6.event)');
+select throws_ok($$ select f6_fold(e, 'handled again') from f6.event as e $$, '22023', 'projection "handled again" has no fold', 'nor one with a handler');
+select throws_ok($$ select f6_fold(e, case when e."position" % 2 = 0 then 'named' else '"merge"' end order by e."position") from f6.event as e $$, '22023',
+    'the fold must be the same for all events of a group', 'nor another for each');
+
 select * from finish();
 rollback;
