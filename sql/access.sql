@@ -50,7 +50,7 @@ select pg_catalog.pg_extension_config_dump('f6.field', '');
 select pg_catalog.pg_extension_config_dump('f6.projection',
     'where table_name is null or exists (select from pg_catalog.pg_class as c where c.oid operator(pg_catalog.=) table_name)');
 select pg_catalog.pg_extension_config_dump('f6.projection_projection_id_seq', '');
-select pg_catalog.pg_extension_config_dump('f6.projection_progress', '');
+select pg_catalog.pg_extension_config_dump('f6.projection_progress', 'where projection_id operator(pg_catalog.>) 0');
 select pg_catalog.pg_extension_config_dump('f6.projection_end', 'where projection_id operator(pg_catalog.>) 0');
 select pg_catalog.pg_extension_config_dump('f6.projection_skip', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');

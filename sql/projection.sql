@@ -135,7 +135,7 @@ create function f6.projection_after_delete() returns trigger
     set search_path = pg_catalog, pg_temp
 as $body$
 begin
-    delete from f6.projection_progress as p where p.projection_id = old.projection_id;
+    delete from f6.projection_progress as p where p.projection_id in (old.projection_id, - old.projection_id);
     delete from f6.projection_end as e where e.projection_id in (old.projection_id, - old.projection_id);
     delete from f6.rebuild as r where r.projection_id = old.projection_id;
     delete from f6.projection_skip as s where s.projection_id = old.projection_id;

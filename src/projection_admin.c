@@ -1,6 +1,6 @@
 /*
  * projection_admin.c
- *		Making projections, filling and refreshing them, and waiting for them.
+ *		Making projections, filling them, and waiting for them.
  */
 #include "postgres.h"
 
@@ -25,7 +25,6 @@
 #include "errors.h"
 #include "event_type.h"
 #include "horizon.h"
-
 #include "projection_inline.h"
 #include "projection_making.h"
 #include "projection_progress.h"
@@ -211,6 +210,7 @@ f6_fill_projection(PG_FUNCTION_ARGS)
 	f6_projection_check_owner(projection);
 	f6_projection_check_snapshot();
 	projection = f6_projection_lock(projection);
+	f6_projection_note_making(projection);
 	before = f6_projection_inline_leave_out(projection->id);
 	PG_TRY();
 	{
@@ -221,7 +221,6 @@ f6_fill_projection(PG_FUNCTION_ARGS)
 		(void) f6_projection_inline_leave_out(before);
 	}
 	PG_END_TRY();
-	f6_projection_note_making(projection);
 	PG_RETURN_VOID();
 }
 
@@ -260,7 +259,8 @@ f6_wait_for(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		ereport(ERROR,
-				(errcode(F6_ERR_NULL_ARGUMENT), errmsg("position and timeout must not be NULL")));
+				(errcode(F6_ERR_NULL_ARGUMENT), errmsg("position and timeout must not be NULL"),
+				 errhint("Give the position that an append has returned, and how long to wait.")));
 	end = DatumGetTimestampTz(
 		DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(2)));
 	while (!has_come(projection, PG_GETARG_INT64(1)))

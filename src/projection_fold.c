@@ -62,35 +62,6 @@ typedef struct row_entry
 	char status;
 } row_entry;
 
-#define SH_PREFIX			 rows
-#define SH_ELEMENT_TYPE		 row_entry
-#define SH_KEY_TYPE			 Datum
-#define SH_KEY				 key
-#define SH_HASH_KEY(tb, key) hash_key((tb)->private_data, key)
-#define SH_EQUAL(tb, a, b)	 is_same_key((tb)->private_data, a, b)
-#define SH_SCOPE			 static inline
-#define SH_STORE_HASH
-#define SH_GET_HASH(tb, entry) (entry)->hash
-#define SH_DECLARE
-#include "lib/simplehash.h"
-
-struct f6_projection_fold
-{
-	f6_projection *projection;
-	TypeCacheEntry *key_type;
-	bool with_others; /* does anybody else write the rows at the same time? */
-	int64 until;	  /* no event after this position counts; 0: all that there are */
-	bool may_end;
-	f6_claim_types *types;
-	Oid claim_kind;
-	Oid correction_kind;
-	MemoryContext context; /* of the rows, emptied when they are written */
-	MemoryContext event;   /* emptied after each event */
-	rows_hash *rows;
-	f6_projection_inserter
-		*inserter; /* of rows that are not there, while rows are written; NULL: one by one */
-};
-
 /* hash_key returns the hash of a key. */
 static inline uint32
 hash_key(const TypeCacheEntry *type, Datum key)
@@ -116,8 +87,26 @@ is_same_key(const TypeCacheEntry *type, Datum a, Datum b)
 #define SH_SCOPE			 static inline
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, entry) (entry)->hash
+#define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
+
+struct f6_projection_fold
+{
+	f6_projection *projection;
+	TypeCacheEntry *key_type;
+	bool with_others; /* does anybody else write the rows at the same time? */
+	int64 until;	  /* no event after this position counts; 0: all that there are */
+	bool may_end;
+	f6_claim_types *types;
+	Oid claim_kind;
+	Oid correction_kind;
+	MemoryContext context; /* of the rows, emptied when they are written */
+	MemoryContext event;   /* emptied after each event */
+	rows_hash *rows;
+	f6_projection_inserter
+		*inserter; /* of rows that are not there, while rows are written; NULL: one by one */
+};
 
 /* begin_rows begins with no rows. */
 static void

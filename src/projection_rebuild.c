@@ -202,6 +202,8 @@ f6_begin_rebuild(PG_FUNCTION_ARGS)
 	if (SPI_processed == 0)
 	{
 		values[2] = ObjectIdGetDatum(make_table(projection));
+		/* Under the number of the shadow: what changes while rows are made is seen later. */
+		f6_projection_note_making(f6_projection_shadow(projection, DatumGetObjectId(values[2])));
 		f6_run_own("insert into f6.rebuild select $1, p, $2, $3, clock_timestamp(), 0, $4, 0,"
 				   " clock_timestamp() from generate_series(0, $2 - 1) as p",
 				   lengthof(types), types, values, false);
@@ -350,6 +352,18 @@ put_fold(const f6_projection *projection)
 	SPI_finish();
 }
 
+/* put_making makes what the rebuild was begun by what the rows are made by. */
+static void
+put_making(const f6_projection *projection)
+{
+	connect();
+	run_for(projection, "update f6.projection_progress as p set functions = b.functions,"
+						" last_upcaster = b.last_upcaster, deprecations = b.deprecations"
+						" from f6.projection_progress as b"
+						" where p.projection_id = $1 and b.projection_id = -$1");
+	SPI_finish();
+}
+
 /* compile compiles a projection, as its owner. */
 static void
 compile(f6_projection *projection)
@@ -389,8 +403,7 @@ f6_put_rebuild(PG_FUNCTION_ARGS)
 	put_fold(projection);
 	if (projection->mode == F6_PROJECTION_ASYNC)
 		f6_projection_set_position(projection, horizon);
-	CommandCounterIncrement();
-	f6_projection_note_making(f6_projection_get(pstrdup(projection->name)));
+	put_making(projection);
 	PG_RETURN_BOOL(true);
 }
 
@@ -410,6 +423,7 @@ f6_drop_rebuild(PG_FUNCTION_ARGS)
 	connect();
 	drop_table(projection, rebuild.table);
 	run_for(projection, "delete from f6.projection_end where projection_id = -$1");
+	run_for(projection, "delete from f6.projection_progress where projection_id = -$1");
 	run_for(projection, "delete from f6.rebuild where projection_id = $1");
 	SPI_finish();
 	PG_RETURN_BOOL(true);

@@ -54,10 +54,11 @@ refresh(f6_projection *projection, int64 max_events, bool *is_done)
 	*is_done = true;
 	if (horizon <= position)
 		return 0;
-	reached = f6_projection_run_part(projection, position, horizon, max_events, &taken);
-	f6_projection_set_position(projection, reached);
+	/* What changes while rows are made is seen later. */
 	if (position == 0)
 		f6_projection_note_making(projection);
+	reached = f6_projection_run_part(projection, position, horizon, max_events, &taken);
+	f6_projection_set_position(projection, reached);
 	*is_done = reached >= horizon;
 	return taken;
 }
@@ -309,8 +310,9 @@ failed_position(const f6_projection *projection)
 static void
 check_event(int64 position)
 {
-	if (SPI_execute_with_args("select from f6.event where \"position\" = $1", 1, (Oid[]){ INT8OID },
-							  (Datum[]){ Int64GetDatum(position) }, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args("select from f6.event where \"position\" operator(pg_catalog.=) $1",
+							  1, (Oid[]){ INT8OID }, (Datum[]){ Int64GetDatum(position) }, NULL,
+							  true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for an event");
 	if (SPI_processed == 0)
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),

@@ -403,8 +403,8 @@ select is(raised(statement), error, statement) from (values
     ('select f6_refresh(null)', '22004 | name must not be NULL | Give the name of a projection; f6.projection lists them.'),
     ('select f6_refresh(''none'')', :none),
     ('select f6_wait_for(''none'', 1)', :none),
-    ('select f6_wait_for(''later'', null)', '22004 | position and timeout must not be NULL'),
-    ('select f6_wait_for(''later'', 1, null)', '22004 | position and timeout must not be NULL'),
+    ('select f6_wait_for(''later'', null)', '22004 | position and timeout must not be NULL | Give the position that an append has returned, and how long to wait.'),
+    ('select f6_wait_for(''later'', 1, null)', '22004 | position and timeout must not be NULL | Give the position that an append has returned, and how long to wait.'),
     ('select f6_drop_projection(''none'')', :none),
     ('select f6_change_fold(''none'', null)', :none),
     ('select f6_change_fold(''cards'', null)', '22023 | projection "cards" has a handler'),
@@ -643,6 +643,21 @@ select f6_drop_projection('remembered');
 
 select f6_drop_projection(name) from f6.projection;
 select is((select count(*) from f6.projection_progress) + (select count(*) from f6.projection_end) + (select count(*) from f6.rebuild), 0::bigint, 'nothing is left of those that were dropped');
+
+-- What changes how rows are made while they are is seen when they are put.
+select f6_register_event_type('Aged', '1', 'true') is null;
+select f6_create_projection('aging', '{Aged}');
+select f6_append('Aged', array[f6_object_id('aging', '1')], '{}') is not null, f6_refresh('aging') is not null;
+select is(p.state, 'ready', 'a projection is ready') from f6_projections() as p where p.name = 'aging';
+select f6.begin_rebuild('aging', 1);
+select f6_register_event_type('Aged', '2', 'true') is null;
+select f6_register_upcaster('Aged', '1', '2', steps => '[{"op": "add", "path": "/age", "value": 2}]');
+call f6_rebuild('aging');
+select is(p.state, 'stale', 'and stale after a rebuild during which an upcaster was registered') from f6_projections() as p where p.name = 'aging';
+call f6_rebuild('aging');
+select is(p.state, 'ready', 'not after the next, which reads by it') from f6_projections() as p where p.name = 'aging';
+select is(state, '{"age": 2}', 'as the row shows') from aging;
+select is(count(*), 0::bigint, 'of a rebuild nothing is left') from f6.projection_progress where projection_id < 0;
 
 select * from finish();
 \connect f6_pgtap
