@@ -421,21 +421,39 @@ hint_at_repeating(void *arg)
 		errhint("If the event was appended at the same time, append it again, under the same id.");
 }
 
-/* tell_follower tells who follows the log of the new events. */
+/* each_new passes on the events that are new to the log to who follows it. */
 static void
-tell_follower(append *append)
+each_new(const append *append, void (*tell)(void *state, const f6_event_row *row), void *state)
+{
+	for (int i = 0; i < append->count; i++)
+	{
+		if (append->states[i] == F6_EVENT_NEW)
+			tell(state, &append->rows[i]);
+	}
+}
+
+/* announce_events tells who follows the log of the events that are to be appended; it returns what the follower is handed then. */
+static void *
+announce_events(append *append)
 {
 	const f6_event_follower *follower = f6_events_follower();
 	void *state = follower->begin(append->event);
 
 	if (state == NULL)
+		return NULL;
+	each_new(append, follower->expect, state);
+	follower->hold(state);
+	return state;
+}
+
+/* tell_follower tells who follows the log of the new events. */
+static void
+tell_follower(append *append, void *state)
+{
+	if (state == NULL)
 		return;
-	for (int i = 0; i < append->count; i++)
-	{
-		if (append->states[i] == F6_EVENT_NEW)
-			follower->take(state, &append->rows[i]);
-	}
-	follower->end(state);
+	each_new(append, f6_events_follower()->take, state);
+	f6_events_follower()->end(state);
 }
 
 /* write_events appends the events directly. */
@@ -443,6 +461,7 @@ static void
 write_events(append *append, f6_event_writer *writer)
 {
 	ErrorContextCallback hint = { error_context_stack, hint_at_repeating, NULL };
+	void *state = announce_events(append);
 	TimestampTz newest = DT_NOBEGIN;
 
 	error_context_stack = &hint;
@@ -460,7 +479,7 @@ write_events(append *append, f6_event_writer *writer)
 		}
 		if (append->states[i] == F6_EVENT_NEW)
 		{
-			f6_event_place(append->event, row, &newest);
+			f6_event_place(append->event, &append->batch, row, &newest);
 			f6_event_writer_put(writer, row);
 		}
 		result->id = f6_event_value(row, F6_EVENT_ID);
@@ -469,7 +488,7 @@ write_events(append *append, f6_event_writer *writer)
 	}
 	f6_event_writer_end(writer);
 	error_context_stack = hint.previous;
-	tell_follower(append);
+	tell_follower(append, state);
 }
 
 /* insert_events appends the events by a statement; what it says of them is in their order. */

@@ -516,47 +516,64 @@ complete_created_at(Relation event, f6_event_row *row, TimestampTz *newest)
 
 /* restates tells whether an event is a correction that restates others, rather than removing them. */
 static bool
-restates(const f6_event_row *row, f6_event_kind kind)
+restates(const f6_event_row *row)
 {
 	JsonbValue data;
 
+	if (DatumGetObjectId(f6_event_value(row, F6_EVENT_EVENT_KIND)) !=
+		f6_event_kind_oid(F6_CORRECTION))
+		return false;
 	f6_jsonb_root(DatumGetJsonbP(f6_event_value(row, F6_EVENT_DATA)), &data);
-	return kind == F6_CORRECTION && !f6_jsonb_is_null(&data);
+	return !f6_jsonb_is_null(&data);
 }
 
-/* common_occurrence returns when the events of a basis occurred, and tells whether that is one moment. */
+/* common_occurrence returns when the events of a basis occurred, and tells whether that is one moment, which is known. */
 static bool
 common_occurrence(const f6_basis *basis, Datum *occurred_at)
 {
 	for (int i = 0; i < basis->count; i++)
 	{
+		Datum first = f6_event_value(&basis->events[0], F6_EVENT_OCCURRED_AT);
 		Datum moment = f6_event_value(&basis->events[i], F6_EVENT_OCCURRED_AT);
 
-		if (i > 0 && DatumGetTimestampTz(moment) != DatumGetTimestampTz(*occurred_at))
+		if (!f6_event_has(&basis->events[i], F6_EVENT_OCCURRED_AT) ||
+			DatumGetTimestampTz(moment) != DatumGetTimestampTz(first))
 			return false;
 		*occurred_at = moment;
 	}
 	return basis->count > 0;
 }
 
+/* keep_occurred_at leaves the moment as it was when a correction restates events, because it takes the place of those. */
+static void
+keep_occurred_at(f6_event_row *row, const f6_basis *basis)
+{
+	Datum occurred_at = (Datum) 0;
+
+	if (!f6_event_has(row, F6_EVENT_OCCURRED_AT) && restates(row) &&
+		common_occurrence(basis, &occurred_at))
+		f6_event_set(row, F6_EVENT_OCCURRED_AT, occurred_at);
+}
+
 /*
- * complete_occurred_at says when an event happened, where the caller doesn't: now, by the clock that says when it is
- * recorded, so that what was decided on other events comes after them; or when it was recorded, if that is given.  A
- * restatement leaves the moment as it was, because it takes the place of the one recorded.
+ * complete_occurred_at says when an event that has its formal time happened, where nobody does: when it was recorded, so that what was decided
+ * on other events comes after them.
  */
 static void
-complete_occurred_at(Relation event, f6_event_row *row, f6_event_kind kind, const f6_basis *basis,
-					 bool imported)
+complete_occurred_at(Relation event, f6_batch *batch, f6_event_row *row)
 {
-	Datum occurred_at;
+	f6_basis basis;
 
 	if (f6_event_has(row, F6_EVENT_OCCURRED_AT))
 		return;
-	if (!restates(row, kind) || !common_occurrence(basis, &occurred_at))
-		occurred_at =
-			imported ? f6_event_value(row, F6_EVENT_CREATED_AT)
-					 : TimestampTzGetDatum(Max(GetCurrentTimestamp(), earliest_created_at(event)));
-	f6_event_set(row, F6_EVENT_OCCURRED_AT, occurred_at);
+	if (batch != NULL && restates(row))
+	{
+		/* Events of the batch have got their moment by now. */
+		f6_basis_read(event, batch, row, &basis);
+		keep_occurred_at(row, &basis);
+	}
+	if (!f6_event_has(row, F6_EVENT_OCCURRED_AT))
+		f6_event_set(row, F6_EVENT_OCCURRED_AT, f6_event_value(row, F6_EVENT_CREATED_AT));
 }
 
 /* client_address returns where the client connects from; it tells whether that is known. */
@@ -605,7 +622,7 @@ f6_event_locks(Relation event, const f6_event_row *row, bool with_id, f6_locks *
 }
 
 /*
- * f6_event_complete fills and checks an event but for its place in the log, and tells what is to become of it.  One that
+ * f6_event_complete fills and checks an event but for its place in the log and the moments that go with it, and tells what is to become of it.  One that
  * is stored gets that place.
  */
 f6_event_state
@@ -645,18 +662,19 @@ f6_event_complete(Relation event, f6_batch *batch, f6_event_row *row)
 
 	if (!f6_event_has(row, F6_EVENT_ID))
 		f6_event_set(row, F6_EVENT_ID, f6_uuid_new());
-	complete_occurred_at(event, row, kind, &basis, imported);
+	keep_occurred_at(row, &basis);
 	complete_provenance(row);
 	return F6_EVENT_NEW;
 }
 
 /*
- * f6_event_place gives a complete event its formal time and its place in the log, after all that is there.  The newest formal
+ * f6_event_place gives a complete event of a batch (NULL: alone) its formal time and its place in the log, after all that is there.  The newest formal
  * time in the log is looked up where the caller does not know it (DT_NOBEGIN), and becomes that of the event.
  */
 void
-f6_event_place(Relation event, f6_event_row *row, TimestampTz *newest)
+f6_event_place(Relation event, f6_batch *batch, f6_event_row *row, TimestampTz *newest)
 {
 	complete_created_at(event, row, newest);
+	complete_occurred_at(event, batch, row);
 	f6_event_set(row, F6_EVENT_POSITION_COLUMN, Int64GetDatum(f6_position_next()));
 }

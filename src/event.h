@@ -21,7 +21,7 @@ typedef enum f6_event_state
 
 extern void f6_event_locks(Relation event, const f6_event_row *row, bool with_id, f6_locks *locks);
 extern f6_event_state f6_event_complete(Relation event, f6_batch *batch, f6_event_row *row);
-extern void f6_event_place(Relation event, f6_event_row *row, TimestampTz *newest);
+extern void f6_event_place(Relation event, f6_batch *batch, f6_event_row *row, TimestampTz *newest);
 extern bool f6_event_find(Relation event, Datum id, f6_event_row *row);
 extern bool f6_event_find_same(Relation event, const f6_event_row *given, f6_event_row *stored);
 extern bool f6_event_find_at(Relation event, int64 position, Snapshot snapshot, f6_event_row *row);

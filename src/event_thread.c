@@ -16,7 +16,7 @@
 static f6_index_plan thread = {
 	"with recursive thread (\"position\", id, event_kind, event_reference) as ("
 	" select e.\"position\", e.id, e.event_kind, e.event_reference from f6.event as e"
-	" where e.id operator(pg_catalog.=) $1"
+	" where e.id operator(pg_catalog.=) any ($1)"
 	" union select n.\"position\", n.id, n.event_kind, n.event_reference from thread as t"
 	" cross join lateral ("
 	" select b.\"position\", b.id, b.event_kind, b.event_reference from f6.event as b"
@@ -30,7 +30,7 @@ static f6_index_plan thread = {
 	" where n.\"position\" operator(pg_catalog.<=) $2)"
 	" select pg_catalog.array_agg(\"position\") from thread",
 	2,
-	{ UUIDOID, INT8OID },
+	{ UUIDARRAYOID, INT8OID },
 	NULL,
 	InvalidOid,
 	NULL
@@ -84,11 +84,11 @@ run(f6_index_plan *query, const Datum *arguments)
 	return kept.array;
 }
 
-/* f6_event_thread returns the positions of an event's thread, as far as one: an array, in no order. */
+/* f6_event_thread returns the positions of the threads of some events, an array of ids, as far as one position: an array, in no order. */
 Datum
-f6_event_thread(const pg_uuid_t *id, int64 until)
+f6_event_thread(Datum ids, int64 until)
 {
-	return run(&thread, (Datum[]){ UUIDPGetDatum(id), Int64GetDatum(until) });
+	return run(&thread, (Datum[]){ ids, Int64GetDatum(until) });
 }
 
 /* f6_event_decided returns the positions of all corrections and validations as far as one, and of what they reference. */

@@ -7,7 +7,7 @@
 
 #include "utils/uuid.h"
 
-extern Datum f6_event_thread(const pg_uuid_t *id, int64 until);
+extern Datum f6_event_thread(Datum ids, int64 until);
 extern Datum f6_event_decided(int64 until);
 
 #endif /* F6_EVENT_THREAD_H */

@@ -76,7 +76,7 @@ append_row(Relation event, f6_event_row *row, bool is_id_given)
 		f6_event_locks(event, row, false, &locks);
 		f6_locks_take(&locks);
 	}
-	f6_event_place(event, row, &newest);
+	f6_event_place(event, NULL, row, &newest);
 	return true;
 }
 

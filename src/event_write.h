@@ -9,10 +9,13 @@
 
 typedef struct f6_event_writer f6_event_writer;
 
-/* Who is told of events when they and their links have been written, in the transaction that writes them. */
+/* Who is told of events when they and their links have been written, in the transaction that writes them, and before as well where that can be. */
 typedef struct f6_event_follower
 {
 	void *(*begin)(Relation event); /* returns what the others are handed; NULL: tell nothing */
+	void (*expect)(void *state,
+				   const f6_event_row *row); /* an event that has no place in the log yet */
+	void (*hold)(void *state); /* what the expected events change, before they get their places */
 	void (*take)(void *state, const f6_event_row *row);
 	void (*end)(void *state);
 } f6_event_follower;

@@ -429,15 +429,38 @@ f6_projection_shadow(const f6_projection *projection, Oid table)
 	return shadow;
 }
 
-/* f6_projection_act begins to act as a projection's owner. */
-void
-f6_projection_act(const f6_projection *projection, f6_acting *before)
+/* check_owner refuses a projection whose owner is gone. */
+static void
+check_owner(const f6_projection *projection)
 {
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(projection->owner)))
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
 						errmsg("the owner of projection \"%s\" does not exist", projection->name),
 						errhint("Drop the projection with f6_drop_projection.")));
+}
+
+/* f6_projection_act begins to act as a projection's owner. */
+void
+f6_projection_act(const f6_projection *projection, f6_acting *before)
+{
+	check_owner(projection);
 	f6_act_as(projection->owner, projection->time_zone, before);
+}
+
+/* f6_projection_act_as_user does so by the session's settings, for what runs no code of others. */
+void
+f6_projection_act_as_user(const f6_projection *projection, f6_acting *before)
+{
+	check_owner(projection);
+	f6_act_as_user(projection->owner, before);
+}
+
+/* f6_projection_runs_code tells whether code of others may run when a claim in the version to read is folded; the projection is compiled. */
+bool
+f6_projection_runs_code(const f6_projection *projection)
+{
+	return projection->program == NULL || projection->key_text != NULL ||
+		   projection->column_count > 0 || f6_fold_program_needs_row(projection->program);
 }
 
 /* refuse_column raises the error for a column that is not said to be what and from where. */

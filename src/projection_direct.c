@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -32,6 +33,18 @@
 #include "jsonb_walk.h"
 #include "projection_direct.h"
 #include "relation.h"
+
+struct f6_direct
+{
+	Relation table;
+	Oid key;   /* the index of the projection's key */
+	int index; /* which of the table's it is */
+	EState *estate;
+	ResultRelInfo *result;
+	TupleTableSlot *found;
+	TupleTableSlot *row; /* that is written */
+	bool runs_code;
+};
 
 /* is_guard tells whether a function is the trigger that guards the tables of projections. */
 static bool
@@ -116,25 +129,96 @@ key_index(Relation table)
 	return is_key ? oid : InvalidOid;
 }
 
-/* f6_direct_open opens the table of a projection, if it is plain, for its rows to be read and updated; else NULL. */
-Relation
+/* runs_code tells whether code of others runs when a row of a table is written: of constraints and of the expressions of indexes. */
+static bool
+runs_code(Relation table, const ResultRelInfo *result)
+{
+	const TupleConstr *constraints = RelationGetDescr(table)->constr;
+
+	if (constraints != NULL && constraints->num_check > 0)
+		return true;
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+		const IndexInfo *index = result->ri_IndexRelationInfo[i];
+
+		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL)
+			return true;
+	}
+	return false;
+}
+
+/* ready_writing readies the writing of rows with their entries in the indexes of a table. */
+static void
+ready_writing(f6_direct *direct)
+{
+	direct->estate = CreateExecutorState();
+	direct->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(direct->result, direct->table, 0, NULL, 0);
+	ExecOpenIndices(direct->result, false);
+	for (int i = 0; i < direct->result->ri_NumIndices; i++)
+	{
+		if (RelationGetRelid(direct->result->ri_IndexRelationDescs[i]) == direct->key)
+			direct->index = i;
+	}
+	direct->found = table_slot_create(direct->table, NULL);
+	direct->row = table_slot_create(direct->table, NULL);
+	direct->runs_code = runs_code(direct->table, direct->result);
+}
+
+/* f6_direct_open opens the table of a projection, if it is plain, for its rows to be read and written; else NULL. */
+f6_direct *
 f6_direct_open(const f6_projection *projection)
 {
 	Relation table = try_table_open(projection->table, RowExclusiveLock);
+	Oid key;
+	f6_direct *direct;
 
 	if (table == NULL)
 		return NULL;
-	if (is_plain(projection, table) && OidIsValid(key_index(table)))
-		return table;
-	table_close(table, NoLock);
-	return NULL;
+	key = is_plain(projection, table) ? key_index(table) : InvalidOid;
+	if (!OidIsValid(key))
+	{
+		table_close(table, NoLock);
+		return NULL;
+	}
+	direct = palloc0(sizeof(f6_direct));
+	direct->table = table;
+	direct->key = key;
+	ready_writing(direct);
+	return direct;
 }
 
 /* f6_direct_close closes it; the lock stays. */
 void
-f6_direct_close(Relation table)
+f6_direct_close(f6_direct *direct)
 {
-	table_close(table, NoLock);
+	ExecDropSingleTupleTableSlot(direct->found);
+	ExecDropSingleTupleTableSlot(direct->row);
+	ExecCloseIndices(direct->result);
+	FreeExecutorState(direct->estate);
+	table_close(direct->table, NoLock);
+	pfree(direct);
+}
+
+/* f6_direct_table returns the table. */
+Relation
+f6_direct_table(const f6_direct *direct)
+{
+	return direct->table;
+}
+
+/* f6_direct_runs_code tells whether code of others runs when a row is written. */
+bool
+f6_direct_runs_code(const f6_direct *direct)
+{
+	return direct->runs_code;
+}
+
+/* key_index_of returns the index by which rows are found. */
+static Relation
+key_index_of(const f6_direct *direct)
+{
+	return direct->result->ri_IndexRelationDescs[direct->index];
 }
 
 /* set_key sets the key by which the index is searched. */
@@ -169,17 +253,18 @@ lock_row(Relation table, Snapshot snapshot, TupleTableSlot *slot)
 
 /* find_row looks for the row with a key and locks it; is_there: was there one in the latest snapshot, which may be gone by now? */
 static bool
-find_row(Relation table, Relation index, Datum key, TupleTableSlot *slot, bool *is_there)
+find_row(f6_direct *direct, Datum key, bool *is_there)
 {
+	Relation index = key_index_of(direct);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	IndexScanDesc scan = f6_index_beginscan(table, index, snapshot, 1);
+	IndexScanDesc scan = f6_index_beginscan(direct->table, index, snapshot, 1);
 	ScanKeyData search;
 	bool is_locked;
 
 	set_key(&search, index, key);
 	index_rescan(scan, &search, 1, NULL, 0);
-	*is_there = index_getnext_slot(scan, ForwardScanDirection, slot);
-	is_locked = *is_there && lock_row(table, snapshot, slot);
+	*is_there = index_getnext_slot(scan, ForwardScanDirection, direct->found);
+	is_locked = *is_there && lock_row(direct->table, snapshot, direct->found);
 	index_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	return is_locked;
@@ -200,29 +285,26 @@ take_row(TupleTableSlot *slot, f6_projection_row *row)
 
 /* f6_direct_read reads a row into the current memory context, locked, and tells whether there is one. */
 bool
-f6_direct_read(Relation table, Datum key, f6_projection_row *row)
+f6_direct_read(f6_direct *direct, Datum key, f6_projection_row *row)
 {
-	Relation index = index_open(key_index(table), RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(table, NULL);
 	bool is_there;
 	bool is_locked;
 
 	CommandCounterIncrement();
 	do
-		is_locked = find_row(table, index, key, slot, &is_there);
+		is_locked = find_row(direct, key, &is_there);
 	while (is_there && !is_locked);
 	if (is_locked)
-		take_row(slot, row);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
+		take_row(direct->found, row);
+	ExecClearTuple(direct->found);
 	return is_locked;
 }
 
 /* f6_direct_is_unconstrained tells whether rows need no look before they are inserted: the columns that may be NULL may be so still. */
 bool
-f6_direct_is_unconstrained(Relation table)
+f6_direct_is_unconstrained(const f6_direct *direct)
 {
-	TupleDesc descriptor = RelationGetDescr(table);
+	TupleDesc descriptor = RelationGetDescr(direct->table);
 
 	if (descriptor->constr != NULL && descriptor->constr->num_check > 0)
 		return false;
@@ -234,90 +316,84 @@ f6_direct_is_unconstrained(Relation table)
 	return true;
 }
 
-/* What is needed to write a row, with the entries of indexes. */
-typedef struct row_writer
-{
-	EState *estate;
-	ResultRelInfo *result;
-	TupleTableSlot *row;
-} row_writer;
-
-/* begin_row readies the writing of a row with some values; speculative: it may be taken back. */
+/* put_row makes the row that is to be written one of some values. */
 static void
-begin_row(row_writer *writer, Relation table, Datum *values, bool *nulls, bool speculative)
+put_row(f6_direct *direct, const Datum *values, const bool *nulls)
 {
-	int columns = RelationGetDescr(table)->natts;
+	int columns = RelationGetDescr(direct->table)->natts;
 
-	writer->estate = CreateExecutorState();
-	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, table, 0, NULL, 0);
-	ExecOpenIndices(writer->result, speculative);
-	writer->row = table_slot_create(table, NULL);
-	memcpy(writer->row->tts_values, values, sizeof(Datum) * columns);
-	memcpy(writer->row->tts_isnull, nulls, sizeof(bool) * columns);
-	ExecStoreVirtualTuple(writer->row);
+	ExecClearTuple(direct->row);
+	memcpy(direct->row->tts_values, values, sizeof(Datum) * columns);
+	memcpy(direct->row->tts_isnull, nulls, sizeof(bool) * columns);
+	ExecStoreVirtualTuple(direct->row);
 }
 
-/* end_row ends it; what was written can be seen. */
+/* end_row ends the writing of a row, which can be seen. */
 static void
-end_row(row_writer *writer)
+end_row(f6_direct *direct)
 {
-	ExecCloseIndices(writer->result);
-	ExecDropSingleTupleTableSlot(writer->row);
-	FreeExecutorState(writer->estate);
+	ExecClearTuple(direct->row);
+	ResetPerTupleExprContext(direct->estate);
 	CommandCounterIncrement();
 }
 
 /* insert_speculatively inserts a row unless there is one with its key by then, and tells whether it did. */
 static bool
-insert_speculatively(row_writer *writer, Relation table)
+insert_speculatively(f6_direct *direct)
 {
-	List *arbiters = list_make1_oid(key_index(table));
 	bool conflicts = false;
 	uint32 token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 
-	table_tuple_insert_speculative(table, writer->row, GetCurrentCommandId(true), 0, NULL, token);
-	list_free(
-		f6_insert_index_entries(writer->result, writer->row, writer->estate, &conflicts, arbiters));
-	table_tuple_complete_speculative(table, writer->row, token, !conflicts);
+	table_tuple_insert_speculative(direct->table, direct->row, GetCurrentCommandId(true), 0, NULL,
+								   token);
+	list_free(f6_insert_index_entries(direct->result, direct->row, direct->estate, &conflicts,
+									  list_make1_oid(direct->key)));
+	table_tuple_complete_speculative(direct->table, direct->row, token, !conflicts);
 	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 	return !conflicts;
 }
 
+/* ready_inserting readies the inserting of rows unless there are others with their keys, once. */
+static void
+ready_inserting(f6_direct *direct)
+{
+	IndexInfo *index = direct->result->ri_IndexRelationInfo[direct->index];
+	MemoryContext caller = MemoryContextSwitchTo(direct->estate->es_query_cxt);
+
+	if (index->ii_UniqueOps == NULL)
+		BuildSpeculativeIndexInfo(key_index_of(direct), index);
+	MemoryContextSwitchTo(caller);
+}
+
 /* f6_direct_insert inserts a row, unless there is one with its key that will stay; it tells whether it did. */
 bool
-f6_direct_insert(Relation table, Datum *values, bool *nulls)
+f6_direct_insert(f6_direct *direct, const Datum *values, const bool *nulls)
 {
-	row_writer writer;
 	ItemPointerData conflict;
 	bool is_inserted;
 
-	begin_row(&writer, table, values, nulls, true);
-	if (RelationGetDescr(table)->constr != NULL)
-		ExecConstraints(writer.result, writer.row, writer.estate);
+	ready_inserting(direct);
+	put_row(direct, values, nulls);
+	if (RelationGetDescr(direct->table)->constr != NULL)
+		ExecConstraints(direct->result, direct->row, direct->estate);
 	do
-		is_inserted = f6_check_arbiters(writer.result, writer.row, writer.estate, &conflict,
-										list_make1_oid(key_index(table))) &&
-					  insert_speculatively(&writer, table);
+		is_inserted = f6_check_arbiters(direct->result, direct->row, direct->estate, &conflict,
+										list_make1_oid(direct->key)) &&
+					  insert_speculatively(direct);
 	while (!is_inserted && !ItemPointerIsValid(&conflict));
-	end_row(&writer);
+	end_row(direct);
 	return is_inserted;
 }
 
 /* f6_direct_update updates the row that was read. */
 void
-f6_direct_update(Relation table, const f6_projection_row *row, Datum *values, bool *nulls)
+f6_direct_update(f6_direct *direct, const f6_projection_row *row, const Datum *values,
+				 const bool *nulls)
 {
-	TupleTableSlot *old = table_slot_create(table, NULL);
-	row_writer writer;
-
-	begin_row(&writer, table, values, nulls, false);
-	PushActiveSnapshot(GetLatestSnapshot());
-	writer.estate->es_snapshot = GetActiveSnapshot();
-	old->tts_tid = row->place;
+	put_row(direct, values, nulls);
+	direct->estate->es_snapshot = GetActiveSnapshot();
 	/* Only triggers of rows would look at the row once more. */
-	ExecSimpleRelationUpdate(writer.result, writer.estate, NULL, old, writer.row);
-	PopActiveSnapshot();
-	ExecDropSingleTupleTableSlot(old);
-	end_row(&writer);
+	direct->found->tts_tid = row->place;
+	ExecSimpleRelationUpdate(direct->result, direct->estate, NULL, direct->found, direct->row);
+	end_row(direct);
 }

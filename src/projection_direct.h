@@ -7,12 +7,17 @@
 
 #include "projection_table.h"
 
-extern Relation f6_direct_open(const f6_projection *projection);
-extern void f6_direct_close(Relation table);
-extern bool f6_direct_read(Relation table, Datum key, f6_projection_row *row);
-extern bool f6_direct_insert(Relation table, Datum *values, bool *nulls);
-extern bool f6_direct_is_unconstrained(Relation table);
-extern void f6_direct_update(Relation table, const f6_projection_row *row, Datum *values,
-							 bool *nulls);
+/* The table of a projection, open for its rows to be read and written. */
+typedef struct f6_direct f6_direct;
+
+extern f6_direct *f6_direct_open(const f6_projection *projection);
+extern void f6_direct_close(f6_direct *direct);
+extern Relation f6_direct_table(const f6_direct *direct);
+extern bool f6_direct_runs_code(const f6_direct *direct);
+extern bool f6_direct_read(f6_direct *direct, Datum key, f6_projection_row *row);
+extern bool f6_direct_insert(f6_direct *direct, const Datum *values, const bool *nulls);
+extern bool f6_direct_is_unconstrained(const f6_direct *direct);
+extern void f6_direct_update(f6_direct *direct, const f6_projection_row *row, const Datum *values,
+							 const bool *nulls);
 
 #endif /* F6_PROJECTION_DIRECT_H */

@@ -21,6 +21,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -94,6 +95,12 @@ is_same_key(const TypeCacheEntry *type, Datum a, Datum b)
 struct f6_projection_fold
 {
 	f6_projection *projection;
+	f6_projection_table *table;
+	f6_acting *
+		acting; /* of the caller, who acts by the session's settings until others are needed; NULL: they are set */
+	TupleDesc descriptor; /* of events */
+	Datum *values;		  /* room for the columns of one */
+	bool *nulls;
 	TypeCacheEntry *key_type;
 	bool with_others; /* does anybody else write the rows at the same time? */
 	int64 until;	  /* no event after this position counts; 0: all that there are */
@@ -108,6 +115,21 @@ struct f6_projection_fold
 		*inserter; /* of rows that are not there, while rows are written; NULL: one by one */
 };
 
+/* An event that is being taken. */
+typedef struct taken_event
+{
+	HeapTupleHeader header;
+	f6_event_row row;
+} taken_event;
+
+/* set_settings sets what code of others goes by, if it is not set. */
+static void
+set_settings(f6_projection_fold *folding)
+{
+	if (folding->acting != NULL && folding->acting->settings == 0)
+		f6_act_by_settings(folding->projection->time_zone, folding->acting);
+}
+
 /* begin_rows begins with no rows. */
 static void
 begin_rows(f6_projection_fold *folding)
@@ -116,30 +138,82 @@ begin_rows(f6_projection_fold *folding)
 	folding->rows = rows_create(folding->context, 64, folding->key_type);
 }
 
+/* ready_events readies the reading of the columns of events. */
+static void
+ready_events(f6_projection_fold *folding)
+{
+	folding->descriptor = lookup_rowtype_tupdesc(get_rel_type_id(f6_relation_oid(F6_EVENT)), -1);
+	f6_event_check_columns(folding->descriptor);
+	folding->values = palloc(sizeof(Datum) * folding->descriptor->natts);
+	folding->nulls = palloc(sizeof(bool) * folding->descriptor->natts);
+	folding->claim_kind = f6_event_kind_oid(F6_CLAIM);
+	folding->correction_kind = f6_event_kind_oid(F6_CORRECTION);
+}
+
 /*
- * f6_projection_fold_begin begins to fold into the rows of a projection, by events up to a position (0: all that there are), in a child of the
- * current memory context.  The caller acts as the owner, who may see every event.
+ * f6_projection_fold_begin begins to fold into the rows of a projection, by events up to a position (0: all that there are), in the
+ * current memory context.  The caller acts as the owner, who may see every event; acting: not by the settings that code of others needs.
  */
 f6_projection_fold *
-f6_projection_fold_begin(f6_projection *projection, bool with_others, int64 until)
+f6_projection_fold_begin(f6_projection *projection, bool with_others, int64 until,
+						 f6_acting *acting)
 {
 	f6_projection_fold *folding = palloc0(sizeof(f6_projection_fold));
 
-	f6_projection_compile(projection);
 	folding->projection = projection;
+	folding->acting = acting;
+	if (!projection->is_compiled || f6_projection_runs_code(projection))
+		set_settings(folding);
+	f6_projection_compile(projection);
+	folding->table = f6_projection_table_open(projection);
+	if (f6_projection_table_runs_code(folding->table))
+		set_settings(folding);
 	folding->key_type = f6_projection_key_type(projection->key);
 	folding->with_others = with_others;
 	folding->until = until;
 	folding->may_end = f6_fold_program_may_end(projection->program);
 	folding->types = f6_claim_types_begin(NULL, projection->program);
-	folding->claim_kind = f6_event_kind_oid(F6_CLAIM);
-	folding->correction_kind = f6_event_kind_oid(F6_CORRECTION);
+	ready_events(folding);
 	folding->context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 projection rows", ALLOCSET_DEFAULT_SIZES);
 	folding->event =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 projection event", ALLOCSET_DEFAULT_SIZES);
 	begin_rows(folding);
 	return folding;
+}
+
+/* read_anew has the rows read once more, which may have been written since. */
+static void
+read_anew(f6_projection_fold *folding)
+{
+	rows_iterator iterator;
+	row_entry *entry;
+
+	rows_start_iterate(folding->rows, &iterator);
+	while ((entry = rows_iterate(folding->rows, &iterator)) != NULL)
+		entry->row->is_read = false;
+}
+
+/*
+ * f6_projection_fold_resume goes on where the caller acts as the owner once more; rows that were locked may have been written meanwhile by
+ * the session, or not.
+ */
+void
+f6_projection_fold_resume(f6_projection_fold *folding, bool are_rows_written)
+{
+	if (f6_projection_runs_code(folding->projection) ||
+		f6_projection_table_runs_code(folding->table))
+		set_settings(folding);
+	if (are_rows_written)
+		read_anew(folding);
+}
+
+/* f6_projection_fold_end ends the folding. */
+void
+f6_projection_fold_end(f6_projection_fold *folding)
+{
+	f6_projection_table_close(folding->table);
+	ReleaseTupleDesc(folding->descriptor);
 }
 
 /* f6_projection_fold_is_large tells whether the rows take more memory than a limit, in bytes. */
@@ -189,12 +263,12 @@ read_row(f6_projection_fold *folding, row *row)
 	MemoryContext caller = MemoryContextSwitchTo(folding->context);
 	f6_projection_row found = { .last_material_time = DT_NOBEGIN };
 
-	row->is_there = f6_projection_row_read(projection, row->key, folding->with_others, &found);
+	row->is_there = f6_projection_row_read(folding->table, row->key, folding->with_others, &found);
 	if (!row->is_there && (folding->may_end || (row->is_decided && folding->with_others)))
 	{
 		row->has_end = f6_projection_end_read(projection, row->key, folding->with_others, &found);
 		row->is_there =
-			folding->with_others && f6_projection_row_read(projection, row->key, true, &found);
+			folding->with_others && f6_projection_row_read(folding->table, row->key, true, &found);
 		if (folding->with_others && !row->is_there)
 			f6_projection_row_check_absent(projection, row->key);
 	}
@@ -294,43 +368,63 @@ take_anew(void *state, Datum key)
 	row->last_position = Max(row->last_position, taker->position);
 }
 
-/* column returns a column of an event, a value of type f6.event. */
-static Datum
-column(HeapTupleHeader event, int number, bool *isnull)
+/* read_event reads the columns of an event, a value of type f6.event. */
+static void
+read_event(const f6_projection_fold *folding, Datum datum, taken_event *event)
 {
-	return GetAttributeByNum(event, (AttrNumber) number, isnull);
+	HeapTupleData tuple = { .t_data = DatumGetHeapTupleHeader(datum) };
+
+	event->header = tuple.t_data;
+	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+	ItemPointerSetInvalid(&tuple.t_self);
+	heap_deform_tuple(&tuple, folding->descriptor, folding->values, folding->nulls);
+	memcpy(event->row.values, folding->values, sizeof(event->row.values));
+	memcpy(event->row.nulls, folding->nulls, sizeof(event->row.nulls));
 }
 
 /* type_key returns the type and version of an event. */
 static f6_type_key
-type_key(HeapTupleHeader event)
+type_key(const f6_event_row *event)
 {
-	bool isnull;
-	text *name = DatumGetTextPP(column(event, F6_EVENT_EVENT_TYPE, &isnull));
-	text *version = DatumGetTextPP(column(event, F6_EVENT_EVENT_VERSION, &isnull));
+	text *name = DatumGetTextPP(f6_event_value(event, F6_EVENT_EVENT_TYPE));
+	text *version = DatumGetTextPP(f6_event_value(event, F6_EVENT_EVENT_VERSION));
 	f6_type_key key = { VARDATA_ANY(name), VARDATA_ANY(version), (int) VARSIZE_ANY_EXHDR(name),
 						(int) VARSIZE_ANY_EXHDR(version) };
 
 	return key;
 }
 
+/* event_id returns the id of an event. */
+static pg_uuid_t *
+event_id(const taken_event *event)
+{
+	return DatumGetUUIDP(f6_event_value(&event->row, F6_EVENT_ID));
+}
+
+/* event_position returns the position of an event. */
+static int64
+event_position(const taken_event *event)
+{
+	return DatumGetInt64(f6_event_value(&event->row, F6_EVENT_POSITION_COLUMN));
+}
+
 /* read_claim reads a claim as it was recorded, and tells whether the projection counts it: with legal force, if only that counts. */
 static bool
-read_claim(f6_projection_fold *folding, HeapTupleHeader event, bool legal, f6_claim *claim)
+read_claim(f6_projection_fold *folding, const taken_event *event, bool legal, f6_claim *claim)
 {
-	const f6_event_type *type = f6_claim_type(folding->types, type_key(event));
+	const f6_event_row *row = &event->row;
+	const f6_event_type *type = f6_claim_type(folding->types, type_key(row));
 	JsonbValue data;
-	bool isnull;
 
 	if (f6_claim_handler(type)->way == F6_FOLD_NOTHING || (legal && !type->legal_when_claimed))
 		return false;
-	claim->position = DatumGetInt64(column(event, F6_EVENT_POSITION_COLUMN, &isnull));
-	claim->id = *DatumGetUUIDP(column(event, F6_EVENT_ID, &isnull));
-	claim->occurred_at = DatumGetTimestampTz(column(event, F6_EVENT_OCCURRED_AT, &isnull));
+	claim->position = event_position(event);
+	claim->id = *event_id(event);
+	claim->occurred_at = DatumGetTimestampTz(f6_event_value(row, F6_EVENT_OCCURRED_AT));
 	claim->type = type;
 	claim->stored_type = type;
-	claim->data = DatumGetJsonbP(column(event, F6_EVENT_DATA, &isnull));
-	claim->row = event;
+	claim->data = DatumGetJsonbP(f6_event_value(row, F6_EVENT_DATA));
+	claim->row = event->header;
 	f6_jsonb_root(claim->data, &data);
 	claim->material_time = type->valid_from == NULL
 							   ? claim->occurred_at
@@ -354,12 +448,11 @@ each_claim_key(f6_projection_fold *folding, f6_claim_types *types, const f6_clai
 
 /* decides tells whether an event that is no claim may change what the projection counts. */
 static bool
-decides(const f6_projection_fold *folding, HeapTupleHeader event)
+decides(const f6_projection_fold *folding, const taken_event *event)
 {
-	bool isnull;
-	Oid kind = DatumGetObjectId(column(event, F6_EVENT_EVENT_KIND, &isnull));
-
-	return folding->projection->legal || kind == folding->correction_kind;
+	return folding->projection->legal ||
+		   DatumGetObjectId(f6_event_value(&event->row, F6_EVENT_EVENT_KIND)) ==
+			   folding->correction_kind;
 }
 
 /* What is passed on of a thread: the keys of its claims, as recorded and as its corrections restate them. */
@@ -372,6 +465,16 @@ typedef struct thread_reader
 	void *state;
 } thread_reader;
 
+/* says tells whether an event restates others. */
+static bool
+says(const f6_projection_fold *folding, Oid kind, const f6_claim *claim)
+{
+	JsonbValue data;
+
+	f6_jsonb_root(claim->data, &data);
+	return kind == folding->correction_kind && !f6_jsonb_is_null(&data);
+}
+
 /* read_thread_event takes note of an event of a thread. */
 static void
 read_thread_event(void *state, const f6_object_event *event)
@@ -379,7 +482,6 @@ read_thread_event(void *state, const f6_object_event *event)
 	thread_reader *reader = state;
 	f6_projection_fold *folding = reader->folding;
 	f6_claim *claim = palloc0(sizeof(f6_claim));
-	JsonbValue data;
 
 	claim->position = event->position;
 	claim->id = event->id;
@@ -387,11 +489,42 @@ read_thread_event(void *state, const f6_object_event *event)
 	claim->type = f6_claim_type(folding->types, event->type);
 	claim->data = DatumGetJsonbPCopy(event->data);
 	claim->row = DatumGetHeapTupleHeader(datumCopy(event->row, false, -1));
-	f6_jsonb_root(claim->data, &data);
 	if (event->kind == folding->claim_kind)
 		reader->claims = lappend(reader->claims, claim);
-	else if (event->kind == folding->correction_kind && !f6_jsonb_is_null(&data))
+	else if (says(folding, event->kind, claim))
 		reader->said = lappend(reader->said, claim);
+}
+
+/* read_decision takes note of the event that a thread is read for, which may not be in the log yet. */
+static void
+read_decision(thread_reader *reader, const taken_event *event)
+{
+	const f6_event_row *row = &event->row;
+	f6_claim *claim = palloc0(sizeof(f6_claim));
+
+	claim->occurred_at = DatumGetTimestampTz(f6_event_value(row, F6_EVENT_OCCURRED_AT));
+	claim->type = f6_claim_type(reader->folding->types, type_key(row));
+	claim->data = DatumGetJsonbP(f6_event_value(row, F6_EVENT_DATA));
+	if (says(reader->folding, DatumGetObjectId(f6_event_value(row, F6_EVENT_EVENT_KIND)), claim))
+		reader->said = lappend(reader->said, claim);
+}
+
+/* ids_of returns the ids of an event and of what it references, an array. */
+static Datum
+ids_of(const taken_event *event)
+{
+	ArrayBuildState *ids = NULL;
+	ArrayIterator references;
+	Datum id;
+	bool isnull;
+
+	ids =
+		accumArrayResult(ids, UUIDPGetDatum(event_id(event)), false, UUIDOID, CurrentMemoryContext);
+	references = array_create_iterator(
+		DatumGetArrayTypeP(f6_event_value(&event->row, F6_EVENT_REFERENCE)), 0, NULL);
+	while (array_iterate(references, &id, &isnull))
+		ids = accumArrayResult(ids, id, isnull, UUIDOID, CurrentMemoryContext);
+	return makeArrayResult(ids, CurrentMemoryContext);
 }
 
 /* each_restated_key passes on the keys of a claim as a correction would restate it. */
@@ -410,19 +543,18 @@ each_restated_key(thread_reader *reader, const f6_claim *claim, const f6_claim *
 
 /* each_thread_key passes on the keys that the claims of an event's thread have, or may have had. */
 static void
-each_thread_key(f6_projection_fold *folding, HeapTupleHeader event, f6_key_receiver receive,
+each_thread_key(f6_projection_fold *folding, const taken_event *event, f6_key_receiver receive,
 				void *state)
 {
 	thread_reader reader = { folding, NIL, NIL, receive, state };
-	bool isnull;
 	int64 until = folding->until == 0 ? PG_INT64_MAX : folding->until;
-	f6_object_reading reading = { .positions = f6_event_thread(
-									  DatumGetUUIDP(column(event, F6_EVENT_ID, &isnull)), until),
+	f6_object_reading reading = { .positions = f6_event_thread(ids_of(event), until),
 								  .known_at = DT_NOEND,
 								  .with_row = true };
 	ListCell *cell;
 	ListCell *other;
 
+	read_decision(&reader, event);
 	f6_object_events_read(&reading, read_thread_event, &reader);
 	foreach (cell, reader.claims)
 	{
@@ -438,12 +570,13 @@ each_thread_key(f6_projection_fold *folding, HeapTupleHeader event, f6_key_recei
 
 /* each_decided_key passes on the keys of the rows that a correction or validation may change. */
 static void
-each_decided_key(f6_projection_fold *folding, HeapTupleHeader event, f6_key_receiver receive,
+each_decided_key(f6_projection_fold *folding, const taken_event *event, f6_key_receiver receive,
 				 void *state)
 {
 	/* It names all the objects of what it references. */
 	if (folding->projection->key_text == NULL)
-		f6_projection_key_each(folding->projection->key, PointerGetDatum(event), receive, state);
+		f6_projection_key_each(folding->projection->key, PointerGetDatum(event->header), receive,
+							   state);
 	else
 		each_thread_key(folding, event, receive, state);
 }
@@ -463,36 +596,36 @@ describe(void *id)
 	errcontext("fold of event %s", f6_uuid_text(id));
 }
 
-/* event_id returns the id of an event, a value of type f6.event. */
-static pg_uuid_t *
-event_id(HeapTupleHeader event)
+/* needs_upcast tells whether a claim is brought to another version to be read, as code of others may do. */
+static bool
+needs_upcast(f6_projection_fold *folding, const f6_claim *claim)
 {
-	bool isnull;
-
-	return DatumGetUUIDP(column(event, F6_EVENT_ID, &isnull));
+	return f6_claim_upcast(folding->types, claim->type) != NULL;
 }
 
 /* take_claim folds a claim into its rows. */
 static void
-take_claim(f6_projection_fold *folding, HeapTupleHeader event)
+take_claim(f6_projection_fold *folding, const taken_event *event)
 {
 	f6_claim claim = { 0 };
 	claim_taker taker = { folding, folding->types, &claim };
 
-	if (read_claim(folding, event, folding->projection->legal, &claim))
-		each_claim_key(folding, folding->types, &claim, take_claim_for, &taker);
+	if (!read_claim(folding, event, folding->projection->legal, &claim))
+		return;
+	if (needs_upcast(folding, &claim))
+		set_settings(folding);
+	each_claim_key(folding, folding->types, &claim, take_claim_for, &taker);
 }
 
 /* take_decision has the rows folded anew that a correction or validation may change. */
 static void
-take_decision(f6_projection_fold *folding, HeapTupleHeader event)
+take_decision(f6_projection_fold *folding, const taken_event *event)
 {
-	anew_taker taker = { .folding = folding };
-	bool isnull;
+	anew_taker taker = { folding, event_position(event) };
 
 	if (!decides(folding, event))
 		return;
-	taker.position = DatumGetInt64(column(event, F6_EVENT_POSITION_COLUMN, &isnull));
+	set_settings(folding);
 	begin_reading();
 	each_decided_key(folding, event, take_anew, &taker);
 	PopActiveSnapshot();
@@ -500,62 +633,85 @@ take_decision(f6_projection_fold *folding, HeapTupleHeader event)
 
 /* is_claim tells whether an event is a claim. */
 static bool
-is_claim(const f6_projection_fold *folding, HeapTupleHeader event)
+is_claim(const f6_projection_fold *folding, const taken_event *event)
 {
-	bool isnull;
-
-	return DatumGetObjectId(column(event, F6_EVENT_EVENT_KIND, &isnull)) == folding->claim_kind;
+	return DatumGetObjectId(f6_event_value(&event->row, F6_EVENT_EVENT_KIND)) ==
+		   folding->claim_kind;
 }
 
 /* f6_projection_fold_take takes the next event, a value of type f6.event: positions ascend. */
 void
 f6_projection_fold_take(f6_projection_fold *folding, Datum event)
 {
-	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
 	MemoryContext caller = MemoryContextSwitchTo(folding->event);
-	ErrorContextCallback context = { error_context_stack, describe, event_id(header) };
+	ErrorContextCallback context = { error_context_stack, describe, NULL };
+	taken_event taken;
 
+	read_event(folding, event, &taken);
+	context.arg = event_id(&taken);
 	error_context_stack = &context;
-	if (is_claim(folding, header))
-		take_claim(folding, header);
+	if (is_claim(folding, &taken))
+		take_claim(folding, &taken);
 	else
-		take_decision(folding, header);
+		take_decision(folding, &taken);
 	error_context_stack = context.previous;
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(folding->event);
 }
 
-/* f6_projection_fold_is_ordered tells whether events that are taken one after the other lock their rows in order: one claim does. */
-bool
-f6_projection_fold_is_ordered(const f6_projection_fold *folding, const Datum *events, int count)
+/* meet_claim takes note of the rows that a claim concerns. */
+static void
+meet_claim(f6_projection_fold *folding, const taken_event *event)
 {
-	return count == 1 && is_claim(folding, DatumGetHeapTupleHeader(events[0]));
+	f6_claim claim = { 0 };
+
+	if (!read_claim(folding, event, folding->projection->legal, &claim))
+		return;
+	if (needs_upcast(folding, &claim))
+		set_settings(folding);
+	each_claim_key(folding, folding->types, &claim, meet_key, folding);
+}
+
+/* meet_decision takes note of the rows that a correction or validation may change. */
+static void
+meet_decision(f6_projection_fold *folding, const taken_event *event)
+{
+	if (!decides(folding, event))
+		return;
+	set_settings(folding);
+	begin_reading();
+	each_decided_key(folding, event, meet_decided_key, folding);
+	PopActiveSnapshot();
 }
 
 /* f6_projection_fold_meet takes note of the rows that an event concerns, which is to be taken when they are locked. */
 void
 f6_projection_fold_meet(f6_projection_fold *folding, Datum event)
 {
-	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
 	MemoryContext caller = MemoryContextSwitchTo(folding->event);
-	ErrorContextCallback context = { error_context_stack, describe, event_id(header) };
-	f6_claim claim = { 0 };
+	ErrorContextCallback context = { error_context_stack, describe, NULL };
+	taken_event met;
 
+	read_event(folding, event, &met);
+	context.arg = event_id(&met);
 	error_context_stack = &context;
-	if (is_claim(folding, header))
-	{
-		if (read_claim(folding, header, folding->projection->legal, &claim))
-			each_claim_key(folding, folding->types, &claim, meet_key, folding);
-	}
-	else if (decides(folding, header))
-	{
-		begin_reading();
-		each_decided_key(folding, header, meet_decided_key, folding);
-		PopActiveSnapshot();
-	}
+	if (is_claim(folding, &met))
+		meet_claim(folding, &met);
+	else
+		meet_decision(folding, &met);
 	error_context_stack = context.previous;
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(folding->event);
+}
+
+/* f6_projection_fold_is_claim tells whether an event is a claim, whose rows it tells itself. */
+bool
+f6_projection_fold_is_claim(const f6_projection_fold *folding, Datum event)
+{
+	taken_event taken;
+
+	read_event(folding, event, &taken);
+	return is_claim(folding, &taken);
 }
 
 /* compare_rows brings rows in the order of their keys, for qsort_arg. */
@@ -701,9 +857,11 @@ is_wanted(void *state, Datum event)
 	f6_projection_fold *folding = state;
 	MemoryContext caller = MemoryContextSwitchTo(folding->event);
 	f6_claim claim = { 0 };
+	taken_event taken;
 
+	read_event(folding, event, &taken);
 	/* Without legal force when it was claimed, it may have that by now. */
-	if (read_claim(folding, DatumGetHeapTupleHeader(event), false, &claim))
+	if (read_claim(folding, &taken, false, &claim))
 		each_claim_key(folding, folding->types, &claim, want_key, &wanted);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(folding->event);
@@ -752,6 +910,7 @@ fold_anew(f6_projection_fold *folding, row **list, uint64 count)
 		any = list[i]->is_anew;
 	if (!any)
 		return;
+	set_settings(folding);
 	begin_reading();
 	if (folding->projection->key_text != NULL)
 		fold_keys(folding, list, count);
@@ -772,8 +931,9 @@ fold_anew(f6_projection_fold *folding, row **list, uint64 count)
 static void
 write_end(f6_projection_fold *folding, row *row, const f6_projection_row *written)
 {
+	set_settings(folding);
 	if (row->is_there)
-		f6_projection_row_delete(folding->projection, row->key);
+		f6_projection_row_delete(folding->table, row->key);
 	/* Of nothing at all nobody has to know how far it had come. */
 	if (folding->may_end && !row->is_empty)
 		f6_projection_end_write(folding->projection, row->key, written);
@@ -786,10 +946,10 @@ static bool
 write_state(f6_projection_fold *folding, row *row, const f6_projection_row *written)
 {
 	if (row->is_there)
-		f6_projection_row_update(folding->projection, row->key, written);
+		f6_projection_row_update(folding->table, row->key, written);
 	else if (folding->inserter != NULL)
 		f6_projection_inserter_put(folding->inserter, row->key, written);
-	else if (!f6_projection_row_insert(folding->projection, row->key, written))
+	else if (!f6_projection_row_insert(folding->table, row->key, written))
 		return false;
 	if (row->has_end)
 		f6_projection_end_forget(folding->projection, row->key);
@@ -840,6 +1000,16 @@ write_row(f6_projection_fold *folding, row *row)
 	error_context_stack = context.previous;
 }
 
+/* let_go forgets the end of a row that was taken, but comes to nothing, or that somebody else has begun anew. */
+static void
+let_go(f6_projection_fold *folding, const row *row)
+{
+	if (!row->has_end || (!row->is_there && row->last_position > 0))
+		return;
+	set_settings(folding);
+	f6_projection_end_forget(folding->projection, row->key);
+}
+
 /* f6_projection_fold_write writes the rows that have changed, and begins anew with none. */
 void
 f6_projection_fold_write(f6_projection_fold *folding)
@@ -850,14 +1020,15 @@ f6_projection_fold_write(f6_projection_fold *folding)
 
 	fold_anew(folding, list, count);
 	MemoryContextSwitchTo(folding->context);
-	folding->inserter =
-		folding->with_others ? NULL : f6_projection_inserter_begin(folding->projection);
+	folding->inserter = folding->with_others ? NULL : f6_projection_inserter_begin(folding->table);
 	MemoryContextSwitchTo(folding->event);
 	for (uint64 i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (list[i]->is_changed)
 			write_row(folding, list[i]);
+		else
+			let_go(folding, list[i]);
 		MemoryContextReset(folding->event);
 	}
 	if (folding->inserter != NULL)

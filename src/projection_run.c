@@ -35,7 +35,7 @@
 static int64 run_at;
 
 /* A run of a projection over the log. */
-typedef struct run
+struct f6_projection_intake
 {
 	f6_projection *projection;
 	f6_projection_fold *folding; /* NULL for a handler */
@@ -47,9 +47,14 @@ typedef struct run
 	int64
 		max_events; /* it takes at most so many, and not for long, if it may end before; 0: any number */
 	TimestampTz began_at;
-	bool is_part; /* may it end before, as when the rows are large? */
-	int64 until;  /* the position that it comes to */
-} run;
+	bool is_part;		   /* may it end before, as when the rows are large? */
+	int64 until;		   /* the position that it comes to */
+	MemoryContext context; /* holds this, where it takes events as they are appended */
+	f6_acting acting;
+	bool is_held; /* are the rows locked? */
+};
+
+typedef f6_projection_intake run;
 
 /* describe says of an error which event was being handled. */
 static void
@@ -172,16 +177,20 @@ check_reader(const f6_projection *projection)
 				 errhint("Grant f6_reader to the owner, or drop the projection.")));
 }
 
-/* begin_run begins a run as the projection's owner, in the current memory context. */
+/* begin_run begins a run as the projection's owner, in the current memory context; acting: by the session's settings so far. */
 static void
-begin_run(run *run, f6_projection *projection, bool with_others, int64 until)
+begin_run(run *run, f6_projection *projection, bool with_others, int64 until, f6_acting *acting)
 {
 	check_reader(projection);
-	f6_projection_compile(projection);
-	if (projection->program != NULL)
-		run->folding = f6_projection_fold_begin(projection, with_others, until);
+	if (projection->handler_text == NULL)
+		run->folding = f6_projection_fold_begin(projection, with_others, until, acting);
 	else
+	{
+		if (acting != NULL)
+			f6_act_by_settings(projection->time_zone, acting);
+		f6_projection_compile(projection);
 		fmgr_info_copy(&run->handler, &projection->handler, CurrentMemoryContext);
+	}
 	run->event = AllocSetContextCreate(CurrentMemoryContext, "f6 handler", ALLOCSET_DEFAULT_SIZES);
 	run->upcasts.fn_mcxt = CurrentMemoryContext;
 }
@@ -204,14 +213,17 @@ run_log(run *run, f6_projection *projection, int64 after, int64 until, int64 max
 	f6_projection_act(projection, &before);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	begin_run(run, projection, false, until);
+	begin_run(run, projection, false, until, NULL);
 	run->is_part = is_part;
 	run->max_events = max_events;
 	run->began_at = GetCurrentTimestamp();
 	run->until = until;
 	f6_source_read(projection, after, until, take, run);
 	if (run->folding != NULL)
+	{
 		f6_projection_fold_write(run->folding);
+		f6_projection_fold_end(run->folding);
+	}
 	PopActiveSnapshot();
 	f6_act_end(&before);
 	error_context_stack = context.previous;
@@ -261,34 +273,119 @@ f6_projection_run_forget(void)
 	run_at = 0;
 }
 
-/* f6_projection_run_events takes some events, values of type f6.event, into a projection, as others may do at the same time. */
-void
-f6_projection_run_events(f6_projection *projection, const Datum *events, int count)
+/*
+ * f6_projection_intake_begin begins to take events that are being appended into a projection, as others may do at the same time, in a child of the
+ * current memory context.
+ */
+f6_projection_intake *
+f6_projection_intake_begin(f6_projection *projection)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext working =
-		AllocSetContextCreate(caller, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
-	run run = { .projection = projection };
-	ErrorContextCallback context = { error_context_stack, describe_run, &run };
-	f6_acting before;
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 projection run", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	run *run = palloc0(sizeof(*run));
+	ErrorContextCallback place = { error_context_stack, describe_run, run };
 
-	MemoryContextSwitchTo(working);
-	error_context_stack = &context;
-	f6_projection_act(projection, &before);
-	begin_run(&run, projection, true, 0);
-	if (run.folding != NULL && !f6_projection_fold_is_ordered(run.folding, events, count))
-	{
-		/* Everybody locks rows in the same order. */
-		for (int i = 0; i < count; i++)
-			f6_projection_fold_meet(run.folding, events[i]);
-		f6_projection_fold_lock(run.folding);
-	}
-	for (int i = 0; i < count; i++)
-		(void) take(&run, events[i]);
-	if (run.folding != NULL)
-		f6_projection_fold_write(run.folding);
-	f6_act_end(&before);
-	error_context_stack = context.previous;
+	run->projection = projection;
+	run->context = context;
+	error_context_stack = &place;
+	f6_projection_act_as_user(projection, &run->acting);
+	begin_run(run, projection, true, 0, &run->acting);
+	f6_act_end(&run->acting);
+	error_context_stack = place.previous;
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(working);
+	return run;
+}
+
+/* f6_projection_intake_of returns the projection of a run. */
+const f6_projection *
+f6_projection_intake_of(const f6_projection_intake *run)
+{
+	return run->projection;
+}
+
+/* lock_rows locks the rows that some events concern, in the order in which everybody does. */
+static void
+lock_rows(run *run, const Datum *events, int count)
+{
+	for (int i = 0; i < count; i++)
+		f6_projection_fold_meet(run->folding, events[i]);
+	f6_projection_fold_lock(run->folding);
+}
+
+/*
+ * f6_projection_intake_hold locks the rows that some events concern which are about to be appended, values of type f6.event, before they get their
+ * places in the log: so their order there is that in which they come to a row.
+ */
+void
+f6_projection_intake_hold(f6_projection_intake *run, const Datum *events, int count)
+{
+	MemoryContext caller;
+	ErrorContextCallback place = { error_context_stack, describe_run, run };
+
+	if (run->folding == NULL)
+		return;
+	caller = MemoryContextSwitchTo(run->context);
+	error_context_stack = &place;
+	f6_projection_act_as_user(run->projection, &run->acting);
+	f6_projection_fold_resume(run->folding, false);
+	lock_rows(run, events, count);
+	run->is_held = true;
+	f6_act_end(&run->acting);
+	error_context_stack = place.previous;
+	MemoryContextSwitchTo(caller);
+}
+
+/* resume goes on as the projection's owner. */
+static void
+resume(run *run, bool are_rows_written)
+{
+	f6_projection_act_as_user(run->projection, &run->acting);
+	if (run->folding == NULL)
+		f6_act_by_settings(run->projection->time_zone, &run->acting);
+	else
+		f6_projection_fold_resume(run->folding, are_rows_written);
+}
+
+/* is_ordered tells whether events that are taken one after the other lock their rows in order: one claim does. */
+static bool
+is_ordered(const run *run, const Datum *events, int count)
+{
+	return run->is_held || (count == 1 && f6_projection_fold_is_claim(run->folding, events[0]));
+}
+
+/*
+ * f6_projection_intake_take takes some events that have been appended; are_rows_written: code of others has run since rows were held.  It tells
+ * whether it may have run any itself.
+ */
+bool
+f6_projection_intake_take(f6_projection_intake *run, const Datum *events, int count,
+						  bool are_rows_written)
+{
+	MemoryContext caller = MemoryContextSwitchTo(run->context);
+	ErrorContextCallback place = { error_context_stack, describe_run, run };
+	bool runs_code;
+
+	error_context_stack = &place;
+	resume(run, are_rows_written);
+	if (run->folding != NULL && !is_ordered(run, events, count))
+		lock_rows(run, events, count);
+	for (int i = 0; i < count; i++)
+		(void) take(run, events[i]);
+	if (run->folding != NULL)
+		f6_projection_fold_write(run->folding);
+	runs_code = run->acting.settings != 0;
+	f6_act_end(&run->acting);
+	error_context_stack = place.previous;
+	MemoryContextSwitchTo(caller);
+	return runs_code;
+}
+
+/* f6_projection_intake_end ends a run. */
+void
+f6_projection_intake_end(f6_projection_intake *run)
+{
+	if (run->folding != NULL)
+		f6_projection_fold_end(run->folding);
+	MemoryContextDelete(run->context);
 }

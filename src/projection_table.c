@@ -71,6 +71,12 @@ typedef struct table_plans
 	MemoryContextCallback end;
 } table_plans;
 
+struct f6_projection_table
+{
+	f6_projection *projection;
+	f6_direct *direct; /* NULL: only statements can do what is to be done */
+};
+
 /* The table that is being written. */
 static Oid written_table = InvalidOid;
 
@@ -461,23 +467,46 @@ f6_projection_column_type(const f6_projection *projection, int number)
 	return projection->columns[number - F6_ROW_STATE - 1].type;
 }
 
+/* f6_projection_table_open opens the table of a projection, in the current memory context, for its rows to be read and written. */
+f6_projection_table *
+f6_projection_table_open(f6_projection *projection)
+{
+	f6_projection_table *table = palloc(sizeof(f6_projection_table));
+
+	table->projection = projection;
+	table->direct = f6_direct_open(projection);
+	return table;
+}
+
+/* f6_projection_table_close closes it; the lock stays. */
+void
+f6_projection_table_close(f6_projection_table *table)
+{
+	if (table->direct != NULL)
+		f6_direct_close(table->direct);
+	pfree(table);
+}
+
+/* f6_projection_table_runs_code tells whether code of others may run when a row is written. */
+bool
+f6_projection_table_runs_code(const f6_projection_table *table)
+{
+	return table->direct == NULL || f6_direct_runs_code(table->direct) ||
+		   table->projection->column_count > 0;
+}
+
 /* f6_projection_row_read reads a row into the current memory context, locked or not, and tells whether there is one. */
 bool
-f6_projection_row_read(f6_projection *projection, Datum key, bool lock, f6_projection_row *row)
+f6_projection_row_read(f6_projection_table *table, Datum key, bool lock, f6_projection_row *row)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Relation table = f6_direct_open(projection);
 	bool found;
 
 	ItemPointerSetInvalid(&row->place);
-	if (table != NULL)
-	{
-		found = f6_direct_read(table, key, row);
-		f6_direct_close(table);
-		return found;
-	}
+	if (table->direct != NULL)
+		return f6_direct_read(table->direct, key, row);
 	connect();
-	execute(projection, lock ? LOCK_ROW : READ_ROW, &key, NULL);
+	execute(table->projection, lock ? LOCK_ROW : READ_ROW, &key, NULL);
 	found = take_row(row, caller);
 	SPI_finish();
 	return found;
@@ -615,44 +644,38 @@ room_for_row(const f6_projection *projection, bool **nulls)
 
 /* f6_projection_row_insert inserts a row, unless there is one; it tells whether it did. */
 bool
-f6_projection_row_insert(f6_projection *projection, Datum key, const f6_projection_row *row)
+f6_projection_row_insert(f6_projection_table *table, Datum key, const f6_projection_row *row)
 {
-	Relation table = f6_direct_open(projection);
-	bool is_inserted;
 	Datum *values;
 	bool *nulls;
 
-	if (table == NULL)
-		return write_row(projection, INSERT_ROW, key, row) > 0;
-	values = room_for_row(projection, &nulls);
-	fill_row(projection, key, row, values, nulls);
-	is_inserted = f6_direct_insert(table, values, nulls);
-	f6_direct_close(table);
-	return is_inserted;
+	if (table->direct == NULL)
+		return write_row(table->projection, INSERT_ROW, key, row) > 0;
+	values = room_for_row(table->projection, &nulls);
+	fill_row(table->projection, key, row, values, nulls);
+	return f6_direct_insert(table->direct, values, nulls);
 }
 
 struct f6_projection_inserter
 {
 	f6_projection *projection;
-	Relation table;
 	f6_table_writer *writer;
 };
 
 /* f6_projection_inserter_begin begins to insert rows together, in the current memory context; NULL where that can't be done. */
 f6_projection_inserter *
-f6_projection_inserter_begin(f6_projection *projection)
+f6_projection_inserter_begin(f6_projection_table *table)
 {
-	f6_projection_inserter *inserter = palloc(sizeof(f6_projection_inserter));
+	f6_projection_inserter *inserter;
 
-	inserter->projection = projection;
-	inserter->table = f6_direct_open(projection);
-	if (inserter->table == NULL)
+	if (table->direct == NULL || !f6_direct_is_unconstrained(table->direct))
 		return NULL;
-	inserter->writer = f6_table_writer_begin(inserter->table);
-	if (f6_table_writer_is_plain(inserter->writer) && f6_direct_is_unconstrained(inserter->table))
+	inserter = palloc(sizeof(f6_projection_inserter));
+	inserter->projection = table->projection;
+	inserter->writer = f6_table_writer_begin(f6_direct_table(table->direct));
+	if (f6_table_writer_is_plain(inserter->writer))
 		return inserter;
 	f6_table_writer_end(inserter->writer);
-	f6_direct_close(inserter->table);
 	return NULL;
 }
 
@@ -672,41 +695,32 @@ void
 f6_projection_inserter_end(f6_projection_inserter *inserter)
 {
 	f6_table_writer_end(inserter->writer);
-	f6_direct_close(inserter->table);
 	CommandCounterIncrement();
-}
-
-/* update_in_place updates a row that was read where it is, if that can be done; it tells whether it did. */
-static bool
-update_in_place(f6_projection *projection, Datum key, const f6_projection_row *row)
-{
-	Relation table = ItemPointerIsValid(&row->place) ? f6_direct_open(projection) : NULL;
-	Datum *values;
-	bool *nulls;
-
-	if (table == NULL)
-		return false;
-	values = room_for_row(projection, &nulls);
-	fill_row(projection, key, row, values, nulls);
-	f6_direct_update(table, row, values, nulls);
-	f6_direct_close(table);
-	return true;
 }
 
 /* f6_projection_row_update updates a row. */
 void
-f6_projection_row_update(f6_projection *projection, Datum key, const f6_projection_row *row)
+f6_projection_row_update(f6_projection_table *table, Datum key, const f6_projection_row *row)
 {
-	if (!update_in_place(projection, key, row))
-		(void) write_row(projection, UPDATE_ROW, key, row);
+	Datum *values;
+	bool *nulls;
+
+	if (table->direct == NULL || !ItemPointerIsValid(&row->place))
+	{
+		(void) write_row(table->projection, UPDATE_ROW, key, row);
+		return;
+	}
+	values = room_for_row(table->projection, &nulls);
+	fill_row(table->projection, key, row, values, nulls);
+	f6_direct_update(table->direct, row, values, nulls);
 }
 
 /* f6_projection_row_delete deletes a row. */
 void
-f6_projection_row_delete(f6_projection *projection, Datum key)
+f6_projection_row_delete(f6_projection_table *table, Datum key)
 {
 	connect();
-	execute(projection, DELETE_ROW, &key, NULL);
+	execute(table->projection, DELETE_ROW, &key, NULL);
 	SPI_finish();
 }
 

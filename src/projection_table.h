@@ -20,6 +20,9 @@ typedef struct f6_projection_row
 		place; /* invalid unless it was read and locked where it is, to be updated there */
 } f6_projection_row;
 
+/* The table of a projection, open for its rows to be read and written; nothing may change it meanwhile. */
+typedef struct f6_projection_table f6_projection_table;
+
 /* Rows that are inserted together; nobody else writes the table meanwhile. */
 typedef struct f6_projection_inserter f6_projection_inserter;
 
@@ -28,18 +31,21 @@ typedef struct f6_projection_inserter f6_projection_inserter;
 #define F6_ROW_STATE		  2
 #define F6_ROW_COLUMNS_AT_END 2
 
-extern bool f6_projection_row_read(f6_projection *projection, Datum key, bool lock,
+extern f6_projection_table *f6_projection_table_open(f6_projection *projection);
+extern void f6_projection_table_close(f6_projection_table *table);
+extern bool f6_projection_table_runs_code(const f6_projection_table *table);
+extern bool f6_projection_row_read(f6_projection_table *table, Datum key, bool lock,
 								   f6_projection_row *row);
 extern void f6_projection_row_check_absent(f6_projection *projection, Datum key);
-extern bool f6_projection_row_insert(f6_projection *projection, Datum key,
+extern bool f6_projection_row_insert(f6_projection_table *table, Datum key,
 									 const f6_projection_row *row);
-extern f6_projection_inserter *f6_projection_inserter_begin(f6_projection *projection);
+extern f6_projection_inserter *f6_projection_inserter_begin(f6_projection_table *table);
 extern void f6_projection_inserter_put(f6_projection_inserter *inserter, Datum key,
 									   const f6_projection_row *row);
 extern void f6_projection_inserter_end(f6_projection_inserter *inserter);
-extern void f6_projection_row_update(f6_projection *projection, Datum key,
+extern void f6_projection_row_update(f6_projection_table *table, Datum key,
 									 const f6_projection_row *row);
-extern void f6_projection_row_delete(f6_projection *projection, Datum key);
+extern void f6_projection_row_delete(f6_projection_table *table, Datum key);
 extern char *f6_projection_table_name(const f6_projection *projection);
 extern const char *f6_projection_key_name(const f6_projection *projection);
 extern const char *f6_projection_column_name(const f6_projection *projection, int number);

@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(69);
+select plan(71);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -33,6 +33,7 @@ select is((last_event()).event_version, '10', 'the version is the newest registe
 select is((last_event()).event_kind, 'claim', 'the kind is claim');
 select is((last_event()).zone_id, 1, 'the zone is that of the setting');
 select ok((last_event()).occurred_at between now() and (last_event()).created_at, 'it occurred now');
+select is((last_event()).occurred_at, (last_event()).created_at, 'when it was recorded');
 select ok((last_event()).created_at between now() and clock_timestamp(), 'it was recorded at the clock');
 select is((last_event()).appended_by, session_user::text, 'appended_by is the session user');
 select is((last_event()).application_name, 'append test', 'application_name is the application');
@@ -93,6 +94,10 @@ select lives_ok($$select f6_append('Note', array[object('z'), object('a'), objec
 select f6_append('Note', null, '{"text": "set right"}', event_kind => 'correction',
     event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[]);
 select is((last_event()).occurred_at, '2020-02-29 12:00Z', 'a restatement leaves the time as it was');
+select f6_append(jsonb_build_array(
+    jsonb_build_object('event_type', 'Note', 'id', object('claim'), 'object_ids', array[object('a')], 'event_data', '{"text": "wrong"}'::jsonb),
+    jsonb_build_object('event_type', 'Note', 'event_data', '{"text": "right"}'::jsonb, 'event_kind', 'correction', 'event_reference', array[object('claim')])));
+select is((last_event()).occurred_at, e.occurred_at, 'of an event of the same batch too') from f6.event as e where e.id = object('claim');
 select f6_append('Note', null, '{"text": "set right"}', event_kind => 'correction', occurred_at => '2020-03-01 12:00Z',
     event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[]);
 select is((last_event()).occurred_at, '2020-03-01 12:00Z', 'unless it gives another');

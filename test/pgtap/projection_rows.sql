@@ -60,6 +60,41 @@ select is(context_of($$ select f6_append('Ordered', array[projecting.o('one')], 
 select results_eq('select count(*) from f6.event', 'table before', 'no event is left');
 select results_eq('select key, n from adding', $$ values (6, 1::smallint) $$, 'and no row');
 
+-- What code of a user appends or writes while an event is taken is not lost on projections that take the event after it.
+create function bump(e f6.event) returns void language plpgsql set search_path from current as $$
+begin
+    if e.event_data ? 'first' then
+        perform f6_append('Nested', e.object_ids, '{"inner": 1}');
+    end if;
+end $$;
+create function echo() returns trigger language plpgsql set search_path from current as $$
+begin
+    if new.state ? 'first' and not new.state ? 'echo' then
+        perform f6_append('Nested', array[new.object_id], '{"echo": 1}');
+    end if;
+    return null;
+end $$;
+select f6_register_event_type('Nested', '1', 'true');
+select f6_create_projection('a handler', '{Nested}', handler => 'projecting.bump(f6.event)', mode => 'inline');
+select f6_create_projection('b_echoed', '{Nested}', mode => 'inline');
+create trigger echo after insert or update on b_echoed for each row execute function echo();
+select f6_create_projection('c_counted', '{Nested}', '{"Nested": [{"op": "merge", "path": "", "from": "$.data"}, {"op": "count", "path": "/events"}]}', mode => 'inline');
+select f6_create_projection('d_ended', '{Nested}', '{"Nested": [{"op": "delete", "when": "$.data.end"}, {"op": "merge", "path": "", "from": "$.data"}]}', mode => 'inline');
+select f6_append('Nested', array[o('nested')], '{"n": 1}') is not null;
+select f6_append('Nested', array[o('nested')], '{"first": 1}') is not null;
+select is(f.fold, '{"n": 1, "echo": 1, "first": 1, "inner": 1}', 'all that was appended is in the log')
+    from (select f6_state_asof(o('nested')) as fold) as f;
+select is((select state from b_echoed), f6_state_asof(o('nested')), 'what a handler and a trigger append is in the row that made it');
+select is((select state from c_counted), f6_state_asof(o('nested')) || '{"events": 4}', 'and once in the rows of others');
+select is((select state from d_ended), f6_state_asof(o('nested')), 'those that may end too');
+select is((select count(*) from f6.projection_end), 0::bigint, 'and none has ended');
+select f6_append(jsonb_build_array(jsonb_build_object('event_type', 'Nested', 'object_ids', array[o('many')], 'event_data', '{"first": 1}'::jsonb),
+    jsonb_build_object('event_type', 'Nested', 'object_ids', array[o('many')], 'event_data', '{"n": 2}'::jsonb))) is not null;
+select is((select state - 'events' from c_counted where object_id = o('many')), f6_state_asof(o('many')), 'of several events too');
+select is((select state -> 'events' from c_counted where object_id = o('many')), '4', 'each once');
+select is((select state from d_ended where object_id = o('many')), f6_state_asof(o('many')), 'in each table');
+select f6_drop_projection(name) from unnest('{a handler,b_echoed,c_counted,d_ended}'::text[]) as name;
+
 -- The aggregate folds as a projection does that is named.
 select f6_create_projection('named', '{Ordered}', '{"Ordered": [{"op": "count", "path": "/orders"}], "Paid": "merge"}', mode => 'live');
 select is(f6_fold(e, 'named' order by e."position"), f6_fold(e, '{"Ordered": [{"op": "count", "path": "/orders"}]}'::jsonb order by e."position"),
