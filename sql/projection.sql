@@ -451,12 +451,18 @@ create function f6.drop_rebuild(name text) returns boolean
     language c volatile as 'MODULE_PATHNAME', 'f6_drop_rebuild';
 comment on function f6.drop_rebuild(text) is 'drops what a rebuild has made, and tells whether there was one';
 
+create function f6.help_rebuild(name text) returns void
+    language c volatile as 'MODULE_PATHNAME', 'f6_help_rebuild';
+comment on function f6.help_rebuild(text) is
+    'starts processes that take parts of a rebuild, as many as there are parts and max_parallel_maintenance_workers allows';
+
 create procedure @extschema@.f6_rebuild(name text, parts integer default null)
     language plpgsql
 as $body$
 begin
     perform f6.begin_rebuild(name, parts);
     commit;
+    perform f6.help_rebuild(name);
     loop
         while f6.take_rebuild_part(name) loop
             commit;

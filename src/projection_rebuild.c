@@ -27,6 +27,7 @@
 #include "horizon.h"
 #include "projection_making.h"
 #include "projection_progress.h"
+#include "projection_rebuild.h"
 #include "projection_run.h"
 #include "projection_table.h"
 #include "relation.h"
@@ -44,6 +45,9 @@ F6_FUNCTION(f6_drop_rebuild);
 
 /* Positions that may be left to be taken in the last transaction. */
 #define LAST_POSITIONS 20000
+
+/* So many positions are worth the help of other processes, each of which reads the log. */
+#define POSITIONS_WORTH_HELP 100000
 
 /* A part of a rebuild. */
 typedef struct rebuild_part
@@ -107,9 +111,9 @@ check_rebuilt(const f6_projection *projection)
 									  : "It is live: its rows are made when somebody asks.")));
 }
 
-/* parts_for returns in how many parts the rows of a projection fit into the memory that there is for them. */
+/* parts_that_fit returns in how many parts the rows of a projection fit into the memory that there is for them. */
 static int
-parts_for(const f6_projection *projection)
+parts_that_fit(const f6_projection *projection)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(projection->table));
 	double needed = 0;
@@ -126,14 +130,25 @@ parts_for(const f6_projection *projection)
 	return (int) Min(Max(needed / memory + 1, 1), MAX_PARTS);
 }
 
+/* parts_for returns in how many parts a projection is rebuilt: of a log that is worth it, in one for each process that may help as well. */
+static int
+parts_for(const f6_projection *projection, int64 horizon)
+{
+	int parts = parts_that_fit(projection);
+
+	if (horizon < POSITIONS_WORTH_HELP)
+		return parts;
+	return Min(Max(parts, max_parallel_maintenance_workers + 1), MAX_PARTS);
+}
+
 /* read_parts reads how many parts are asked for. */
 static int
-read_parts(FunctionCallInfo fcinfo, const f6_projection *projection)
+read_parts(FunctionCallInfo fcinfo, const f6_projection *projection, int64 horizon)
 {
 	int parts;
 
 	if (PG_ARGISNULL(1))
-		return parts_for(projection);
+		return parts_for(projection, horizon);
 	parts = PG_GETARG_INT32(1);
 	if (parts < 1 || parts > MAX_PARTS)
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
@@ -190,13 +205,15 @@ f6_begin_rebuild(PG_FUNCTION_ARGS)
 	f6_projection *projection = f6_projection_argument(fcinfo);
 	Oid types[] = { INT4OID, INT4OID, OIDOID, INT8OID };
 	Datum values[lengthof(types)];
+	int64 horizon;
 
 	check_rebuilt(projection);
 	f6_projection_check_snapshot();
 	projection = f6_projection_lock(projection);
 	values[0] = Int32GetDatum(projection->id);
-	values[1] = Int32GetDatum(read_parts(fcinfo, projection));
-	values[3] = Int64GetDatum(f6_horizon_now(false));
+	horizon = f6_horizon_now(false);
+	values[1] = Int32GetDatum(read_parts(fcinfo, projection, horizon));
+	values[3] = Int64GetDatum(horizon);
 	connect();
 	run_for(projection, "select from f6.rebuild where projection_id = $1");
 	if (SPI_processed == 0)
@@ -210,6 +227,20 @@ f6_begin_rebuild(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/* f6_rebuild_parts_left returns how many parts of a rebuild are not whole. */
+int
+f6_rebuild_parts_left(const f6_projection *projection)
+{
+	int count;
+
+	connect();
+	run_for(projection, "select count(*)::integer from f6.rebuild"
+						" where projection_id = $1 and \"position\" < until");
+	count = DatumGetInt32(result_value(1));
+	SPI_finish();
+	return count;
 }
 
 /* take_part takes a part that is not whole and that nobody is at, and tells whether there is one. */
@@ -250,11 +281,10 @@ put_part(const f6_projection *projection, const rebuild_part *part, int64 events
 	SPI_finish();
 }
 
-/* f6.take_rebuild_part(name) fills some of a table that is being rebuilt, and tells whether there was anything left that nobody is at. */
-Datum
-f6_take_rebuild_part(PG_FUNCTION_ARGS)
+/* f6_rebuild_take_part fills some of a table that is being rebuilt, and tells whether there was anything left that nobody is at. */
+bool
+f6_rebuild_take_part(f6_projection *projection)
 {
-	f6_projection *projection = f6_projection_argument(fcinfo);
 	f6_projection *shadow;
 	rebuild_part part;
 	int64 events;
@@ -262,13 +292,20 @@ f6_take_rebuild_part(PG_FUNCTION_ARGS)
 	check_rebuilt(projection);
 	f6_projection_check_snapshot();
 	if (!take_part(projection, &part))
-		PG_RETURN_BOOL(false);
+		return false;
 	shadow = f6_projection_shadow(projection, part.table);
 	shadow->part = part.part;
 	shadow->parts = part.parts;
 	part.position = f6_projection_run_part(shadow, part.position, part.until, 0, &events);
 	put_part(projection, &part, events);
-	PG_RETURN_BOOL(true);
+	return true;
+}
+
+/* f6.take_rebuild_part(name) does that. */
+Datum
+f6_take_rebuild_part(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(f6_rebuild_take_part(f6_projection_argument(fcinfo)));
 }
 
 /* What all parts of a rebuild say. */
