@@ -67,7 +67,7 @@ create procedure work(objects int) language plpgsql as $$
 declare
     chance float := random();
 begin
-    if chance < 0.8 then
+    if chance < 0.8 or not exists (select from f6.event) then
         perform f6_append((array['Counted', 'Noted', 'Ended'])[1 + floor(random() * 2.2)], array(select distinct o(1 + floor(random() * objects)::int) from generate_series(1, 1 + floor(random() * 3)::int)),
             jsonb_build_object(chr(97 + floor(random() * 4)::int), floor(random() * 100)),
             occurred_at => case when chance < 0.2 then timestamptz '2020-01-01' + random() * interval '1 year' end);
