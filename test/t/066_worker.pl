@@ -123,6 +123,17 @@ sub log_end
 	return -s $node->logfile;
 }
 
+# Kills the worker of a database, and waits until its server has ended all other sessions for that.
+sub kill_worker
+{
+	my ($node, $database) = @_;
+	my $at = log_end($node);
+
+	kill 'KILL', worker_of($node, $database);
+	$node->wait_for_log(qr/reinitializing/, $at);
+	return;
+}
+
 #
 # The launcher
 #
@@ -383,7 +394,7 @@ sub start_clients
 
 # What ends the worker.
 my @ends = (
-	[ 'killed' => sub { kill 'KILL', worker_of($node, 'one') } ],
+	[ 'killed' => sub { kill_worker($node, 'one') } ],
 	[ 'terminated' => sub { $node->safe_psql('postgres', 'select pg_terminate_backend(' . worker_of($node, 'one') . ')') foreach 1 .. 3; sleep rand 0.3 } ],
 	[ 'stopped with its server' => sub { $node->stop('immediate'); $node->start } ],
 	[ 'stopped in good order' => sub { $node->stop('fast'); $node->start } ]);
@@ -450,8 +461,7 @@ is($plain->safe_psql('postgres', 'select f6_start_worker() = (select pid from pg
 is($plain->safe_psql('postgres', 'select count(f6_start_worker()) from generate_series(1, 5)'), '0', 'unless there is one');
 $plain->safe_psql('postgres', 'select note(i) from generate_series(1, 10) as i');
 becomes($plain, 'postgres', caught_up(), 'projections catch up');
-kill 'KILL', worker_of($plain, 'postgres');
-sleep 0.2;
+kill_worker($plain, 'postgres');
 $plain->poll_query_until('postgres', 'select true');
 $plain->safe_psql('postgres', 'select note(1)');
 becomes($plain, 'postgres', caught_up(), 'the worker comes back after a crash');
