@@ -21,10 +21,11 @@ sub answer
 	return $node->safe_psql($database || 'postgres', $query);
 }
 
-# Starts a script in a session of its own; it returns what ends that.
+# Starts a script in a session of its own, which may act as a role; it returns what ends that.
 sub begin
 {
-	my ($script, $name) = @_;
+	my ($script, $name, $role) = @_;
+	local $ENV{PGOPTIONS} = defined $role ? "-c role=$role" : '';
 	my ($output, $errors) = ('', '');
 	my $session = start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres') . " application_name=$name", '-c', $script ],
 		'>', \$output, '2>', \$errors);
@@ -150,8 +151,11 @@ answer(q{select f6_change_fold('slow', '{"*": {"function": "public.slow(jsonb,f6
 my $rebuild = rebuild_until_second_part();
 is(answer(q{select state from f6_projections() where name = 'slow'}), 'rebuilding', 'a rebuild shows');
 like(answer(q{select done > 0 and done < total and events > 0 and events_per_second > 0 and remaining > '0 s' from f6.rebuild_progress where name = 'slow'}), qr/^t$/, 'with its progress');
+my $helpers = q{select count(*) from pg_stat_activity where backend_type = 'f6 rebuild helper'};
+is(answer($helpers), 2, 'as many processes help as max_parallel_maintenance_workers says');
 answer(q{select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'rebuild'});
 like($rebuild->(), qr/canceling statement due to user request/, 'it can be interrupted');
+wait_until("select ($helpers) = 0");
 my $done = answer('select sum("position") from f6.rebuild');
 cmp_ok($done, '>', 0, 'what it has done stays');
 answer('call work(60)');
@@ -167,6 +171,16 @@ wait_until(q{select (select count(*) from f6.rebuild) = 0 or (select count(*) fr
 like($_->(), $ended, 'a later call goes on') foreach @rebuilders;
 is(answer(q{select state from f6_projections() where name = 'slow'}), 'ready', 'and ends it');
 is(differences('slow'), 0, 'right');
+answer('set max_parallel_maintenance_workers = 0; ' . "call f6_rebuild('slow', 2)");
+is(differences('slow'), 0, 'without help too');
+answer(q{create role maker; grant f6_admin, f6_reader to maker; grant create on schema public to maker});
+answer(q{set role maker; select f6_create_projection('of maker', '{Noted}', '{"*": {"function": "public.slow(jsonb,f6.event)"}}', mode => 'inline')});
+$rebuild = begin(q{call f6_rebuild('of maker', 3)}, 'rebuild', 'maker');
+wait_until("select ($helpers) = 2");
+is($rebuild->(), '', 'who acts as another role has help as that');
+is(differences('of maker'), 0, 'and the right rows');
+is(answer($helpers), 0, 'helpers end');
+answer(q{select f6_drop_projection('of maker'); drop owned by maker; drop role maker});
 $rebuild = rebuild_until_second_part();
 answer(q{select f6_cancel_rebuild('slow')});
 is($rebuild->(), qq{NOTICE:  another session has ended the rebuild of projection "slow"\n}, 'a rebuild that is cancelled ends, and says so');
