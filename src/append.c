@@ -11,7 +11,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/qunique.h"
 #include "miscadmin.h"
@@ -32,6 +31,7 @@
 #include "event_json.h"
 #include "event_write.h"
 #include "relation.h"
+#include "spi_connection.h"
 #include "uuid.h"
 #include "uuid_array.h"
 
@@ -498,7 +498,7 @@ insert_events(append *append, bool with_created_at)
 	uint64 next = 0;
 
 	give_ids(append->given, append->count);
-	SPI_connect();
+	f6_spi_connect();
 	run_insert(append->event, append->given, append->count, with_created_at);
 	/* The insert returns the new events in their order, and none for those that the log held. */
 	for (int i = 0; i < append->count; i++)

@@ -9,7 +9,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -29,6 +28,7 @@
 #include "lock.h"
 #include "relation.h"
 #include "resolution.h"
+#include "spi_connection.h"
 #include "uuid_array.h"
 
 F6_FUNCTION(f6_list_pending);
@@ -225,7 +225,7 @@ f6_list_pending(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	check_tables();
-	SPI_connect();
+	f6_spi_connect();
 	events = open_events(fcinfo);
 	working = AllocSetContextCreate(CurrentMemoryContext, "f6 pending", ALLOCSET_DEFAULT_SIZES);
 	do

@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -22,6 +21,7 @@
 #include "guc.h"
 #include "jsonb_walk.h"
 #include "schema_validate.h"
+#include "spi_connection.h"
 #include "uuid.h"
 
 F6_FUNCTION(f6_check_event_type);
@@ -281,8 +281,7 @@ f6_check_event_type(PG_FUNCTION_ARGS)
 		(void) begin_version(&check, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 
 	f6_event_check_table();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	check_events(&check, PG_GETARG_DATUM(0), PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
 				 PG_ARGISNULL(2));
 	SPI_finish();

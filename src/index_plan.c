@@ -19,6 +19,7 @@
 
 #include "f6.h"
 #include "index_plan.h"
+#include "spi_connection.h"
 
 /* is_planned tells whether a query has a plan that is still good, for this user and search_path. */
 static bool
@@ -130,8 +131,7 @@ f6_index_plan_run(f6_index_plan *query, const Datum *arguments, f6_row_receiver 
 	destination.receiver.rDestroy = end_rows;
 	destination.receiver.mydest = DestNone;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	options.params = makeParamList(query->parameter_count);
 	for (int i = 0; i < query->parameter_count; i++)
 	{

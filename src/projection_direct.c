@@ -30,7 +30,6 @@
 #include "utils/syscache.h"
 
 #include "f6.h"
-#include "jsonb_walk.h"
 #include "projection_direct.h"
 #include "relation.h"
 

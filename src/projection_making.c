@@ -10,7 +10,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -20,6 +19,7 @@
 #include "event_type.h"
 #include "projection_making.h"
 #include "projection_progress.h"
+#include "spi_connection.h"
 
 F6_FUNCTION(f6_projection_is_stale);
 
@@ -71,8 +71,7 @@ f6_projection_note_making(f6_projection *projection)
 	values[1] = Int64GetDatum(functions_of(projection));
 	values[2] = Int64GetDatum(registry.last_upcaster);
 	values[3] = Int64GetDatum(registry.deprecations);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	f6_run_own("insert into f6.projection_progress as p (projection_id, \"position\", refreshed_at,"
 			   " functions, last_upcaster, deprecations)"
 			   " values ($1, 0, clock_timestamp(), $2, $3, $4)"
@@ -91,8 +90,7 @@ read_making(const f6_projection *projection, making *made)
 	bool isnull;
 	bool is_known;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	f6_run_own("select functions, last_upcaster, deprecations from f6.projection_progress"
 			   " where projection_id = $1 and functions is not null",
 			   lengthof(types), types, values, true);

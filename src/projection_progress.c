@@ -6,7 +6,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
@@ -18,6 +17,7 @@
 #include "lock.h"
 #include "projection_progress.h"
 #include "relation.h"
+#include "spi_connection.h"
 
 /* f6_projection_argument returns the projection that a function's first argument names. */
 f6_projection *
@@ -127,8 +127,7 @@ f6_projection_position(const f6_projection *projection, bool in_active_snapshot)
 	int64 position = 0;
 	bool isnull;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	f6_run_own("select \"position\" from f6.projection_progress where projection_id = $1", 1, types,
 			   values, in_active_snapshot);
 	if (SPI_processed > 0)
@@ -145,8 +144,7 @@ f6_projection_set_position(const f6_projection *projection, int64 position)
 	Oid types[] = { INT4OID, INT8OID };
 	Datum values[] = { Int32GetDatum(projection->id), Int64GetDatum(position) };
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	f6_run_own("insert into f6.projection_progress (projection_id, \"position\", refreshed_at)"
 			   " values ($1, $2, clock_timestamp())"
 			   " on conflict (projection_id) do update set \"position\" = excluded.\"position\","

@@ -14,12 +14,9 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "commands/comment.h"
-#include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "f6.h"
@@ -31,6 +28,7 @@
 #include "projection_run.h"
 #include "projection_table.h"
 #include "relation.h"
+#include "spi_connection.h"
 
 F6_FUNCTION(f6_begin_rebuild);
 F6_FUNCTION(f6_take_rebuild_part);
@@ -58,14 +56,6 @@ typedef struct rebuild_part
 	int64 position;
 	int64 until;
 } rebuild_part;
-
-/* connect begins to run statements. */
-static void
-connect(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-}
 
 /* run_as_owner runs a statement as the projection's owner, inside an SPI connection. */
 static void
@@ -214,7 +204,7 @@ f6_begin_rebuild(PG_FUNCTION_ARGS)
 	horizon = f6_horizon_now(false);
 	values[1] = Int32GetDatum(read_parts(fcinfo, projection, horizon));
 	values[3] = Int64GetDatum(horizon);
-	connect();
+	f6_spi_connect();
 	run_for(projection, "select from f6.rebuild where projection_id = $1");
 	if (SPI_processed == 0)
 	{
@@ -235,7 +225,7 @@ f6_rebuild_parts_left(const f6_projection *projection)
 {
 	int count;
 
-	connect();
+	f6_spi_connect();
 	run_for(projection, "select count(*)::integer from f6.rebuild"
 						" where projection_id = $1 and \"position\" < until");
 	count = DatumGetInt32(result_value(1));
@@ -249,7 +239,7 @@ take_part(const f6_projection *projection, rebuild_part *part)
 {
 	bool found;
 
-	connect();
+	f6_spi_connect();
 	run_for(projection, "select part, parts, table_name, \"position\", until from f6.rebuild"
 						" where projection_id = $1 and \"position\" < until"
 						" order by part limit 1 for update skip locked");
@@ -274,7 +264,7 @@ put_part(const f6_projection *projection, const rebuild_part *part, int64 events
 	Datum values[] = { Int32GetDatum(projection->id), Int32GetDatum(part->part),
 					   Int64GetDatum(part->position), Int64GetDatum(events) };
 
-	connect();
+	f6_spi_connect();
 	f6_run_own("update f6.rebuild set \"position\" = $3, events = events + $4,"
 			   " updated_at = clock_timestamp() where projection_id = $1 and part = $2",
 			   lengthof(types), types, values, false);
@@ -321,7 +311,7 @@ typedef struct rebuild
 static void
 read_rebuild(const f6_projection *projection, rebuild *rebuild)
 {
-	connect();
+	f6_spi_connect();
 	run_for(projection,
 			"with locked as (select * from f6.rebuild where projection_id = $1 order by part for "
 			"update)"
@@ -344,7 +334,7 @@ go_further(const f6_projection *projection, int64 until)
 	Oid types[] = { INT4OID, INT8OID };
 	Datum values[] = { Int32GetDatum(projection->id), Int64GetDatum(until) };
 
-	connect();
+	f6_spi_connect();
 	f6_run_own("update f6.rebuild set until = $2 where projection_id = $1", lengthof(types), types,
 			   values, false);
 	SPI_finish();
@@ -371,7 +361,7 @@ take_rest(f6_projection *projection, const rebuild *rebuild)
 static void
 put_ends(const f6_projection *projection)
 {
-	connect();
+	f6_spi_connect();
 	run_for(projection, "delete from f6.projection_end where projection_id = $1");
 	run_for(projection,
 			"update f6.projection_end set projection_id = $1 where projection_id = -$1");
@@ -382,7 +372,7 @@ put_ends(const f6_projection *projection)
 static void
 put_fold(const f6_projection *projection)
 {
-	connect();
+	f6_spi_connect();
 	run_for(projection,
 			"update f6.projection set fold = nullif(next_fold, 'null'), next_fold = null"
 			" where projection_id = $1 and next_fold is not null");
@@ -393,7 +383,7 @@ put_fold(const f6_projection *projection)
 static void
 put_making(const f6_projection *projection)
 {
-	connect();
+	f6_spi_connect();
 	run_for(projection, "update f6.projection_progress as p set functions = b.functions,"
 						" last_upcaster = b.last_upcaster, deprecations = b.deprecations"
 						" from f6.projection_progress as b"
@@ -457,7 +447,7 @@ f6_drop_rebuild(PG_FUNCTION_ARGS)
 	read_rebuild(projection, &rebuild);
 	if (!rebuild.exists)
 		PG_RETURN_BOOL(false);
-	connect();
+	f6_spi_connect();
 	drop_table(projection, rebuild.table);
 	run_for(projection, "delete from f6.projection_end where projection_id = -$1");
 	run_for(projection, "delete from f6.projection_progress where projection_id = -$1");

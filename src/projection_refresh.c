@@ -9,14 +9,12 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-#include "utils/timestamp.h"
 
 #include "f6.h"
 #include "errors.h"
@@ -27,6 +25,7 @@
 #include "projection_refresh.h"
 #include "projection_run.h"
 #include "relation.h"
+#include "spi_connection.h"
 
 F6_FUNCTION(f6_refresh);
 F6_FUNCTION(f6_refresh_all);
@@ -110,8 +109,7 @@ is_due(const f6_projection *projection)
 	Datum values[] = { Int32GetDatum(projection->id) };
 	bool due;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	f6_run_own("select from f6.projection_progress where projection_id = $1"
 			   " and retry_at > clock_timestamp()",
 			   lengthof(types), types, values, true);
@@ -198,8 +196,7 @@ note_failure(const char *name, int64 position, const char *message)
 	values[0] = Int32GetDatum(projection->id);
 	values[1] = Int64GetDatum(position);
 	values[2] = CStringGetTextDatum(message);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	f6_run_own("insert into f6.projection_progress as p (projection_id, \"position\", refreshed_at,"
 			   " failures, failed_position, failed_at, error, retry_at)"
 			   " values ($1, 0, clock_timestamp(), 1, nullif($2, 0), clock_timestamp(), $3,"
@@ -345,8 +342,7 @@ f6_skip(PG_FUNCTION_ARGS)
 	f6_projection_check_owner(projection);
 	f6_projection_check_snapshot();
 	projection = f6_projection_lock(projection);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	position = PG_ARGISNULL(1) ? failed_position(projection) : PG_GETARG_INT64(1);
 	check_event(position);
 	skip(projection, position, fcinfo);

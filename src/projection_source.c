@@ -9,7 +9,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -20,6 +19,7 @@
 #include "event_thread.h"
 #include "projection_source.h"
 #include "relation.h"
+#include "spi_connection.h"
 
 /* Events that are fetched at a time. */
 #define EVENTS_AT_A_TIME 256
@@ -105,8 +105,7 @@ read_events(f6_projection *projection, int64 after, int64 until, bool claims_onl
 	MemoryContext caller = CurrentMemoryContext;
 	Portal portal;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	f6_spi_connect();
 	portal = open_events(projection, after, until, claims_only);
 	/* What takes the events may look for it by its name. */
 	PinPortal(portal);

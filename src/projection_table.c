@@ -16,7 +16,6 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "nodes/makefuncs.h"
@@ -34,6 +33,7 @@
 #include "projection_direct.h"
 #include "projection_table.h"
 #include "relation.h"
+#include "spi_connection.h"
 #include "table_writer.h"
 
 F6_FUNCTION(f6_guard_projection);
@@ -348,14 +348,6 @@ run_own(f6_projection *projection, statement number, Datum *values)
 	f6_act_end(&before);
 }
 
-/* connect begins to run statements. */
-static void
-connect(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-}
-
 /* f6_projection_column_list returns the names of the columns of a projection's table, of that of a name in a query, or of any (NULL). */
 char *
 f6_projection_column_list(const f6_projection *projection, const char *of)
@@ -401,7 +393,7 @@ f6_projection_table_put(const f6_projection *projection, Oid table)
 	char *values = f6_projection_column_list(projection, "n");
 	char *equal = equals(projection);
 
-	connect();
+	f6_spi_connect();
 	put(projection, psprintf("delete from %s as o where not exists"
 							 " (select from %s as n where n.%s %s o.%s)",
 							 old, new, key, equal, key));
@@ -505,7 +497,7 @@ f6_projection_row_read(f6_projection_table *table, Datum key, bool lock, f6_proj
 	ItemPointerSetInvalid(&row->place);
 	if (table->direct != NULL)
 		return f6_direct_read(table->direct, key, row);
-	connect();
+	f6_spi_connect();
 	execute(table->projection, lock ? LOCK_ROW : READ_ROW, &key, NULL);
 	found = take_row(row, caller);
 	SPI_finish();
@@ -518,7 +510,7 @@ f6_projection_row_check_absent(f6_projection *projection, Datum key)
 {
 	if (!IsolationUsesXactSnapshot())
 		return;
-	connect();
+	f6_spi_connect();
 	PushActiveSnapshot(GetLatestSnapshot());
 	execute_in(projection, READ_ROW, &key, NULL, true);
 	PopActiveSnapshot();
@@ -594,7 +586,7 @@ write_row(f6_projection *projection, statement number, Datum key, const f6_proje
 	char *nulls;
 	uint64 written;
 
-	connect();
+	f6_spi_connect();
 	values = palloc(sizeof(Datum) * count);
 	nulls = palloc(count);
 	memset(nulls, ' ', count);
@@ -719,7 +711,7 @@ f6_projection_row_update(f6_projection_table *table, Datum key, const f6_project
 void
 f6_projection_row_delete(f6_projection_table *table, Datum key)
 {
-	connect();
+	f6_spi_connect();
 	execute(table->projection, DELETE_ROW, &key, NULL);
 	SPI_finish();
 }
@@ -734,7 +726,7 @@ f6_projection_end_read(f6_projection *projection, Datum key, bool take, f6_proje
 	MemoryContext caller = CurrentMemoryContext;
 	bool found;
 
-	connect();
+	f6_spi_connect();
 	run_own(projection, take ? TAKE_END : READ_END, &key);
 	found = take_row(row, caller);
 	SPI_finish();
@@ -751,7 +743,7 @@ f6_projection_end_write(f6_projection *projection, Datum key, const f6_projectio
 	values[ROW_STATE] = (Datum) 0;
 	values[ROW_LAST_POSITION] = Int64GetDatum(row->last_position);
 	values[ROW_LAST_MATERIAL_TIME] = TimestampTzGetDatum(row->last_material_time);
-	connect();
+	f6_spi_connect();
 	run_own(projection, WRITE_END, values);
 	SPI_finish();
 }
@@ -760,7 +752,7 @@ f6_projection_end_write(f6_projection *projection, Datum key, const f6_projectio
 void
 f6_projection_end_forget(f6_projection *projection, Datum key)
 {
-	connect();
+	f6_spi_connect();
 	run_own(projection, FORGET_END, &key);
 	SPI_finish();
 }

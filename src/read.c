@@ -13,7 +13,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -29,6 +28,7 @@
 #include "horizon.h"
 #include "index_plan.h"
 #include "relation.h"
+#include "spi_connection.h"
 #include "state.h"
 #include "upcast.h"
 
@@ -209,7 +209,7 @@ put_events(FunctionCallInfo fcinfo, const positions *found, int limit)
 	ReturnSetInfo *returned = (ReturnSetInfo *) fcinfo->resultinfo;
 	uint64 count;
 
-	SPI_connect();
+	f6_spi_connect();
 	run_query(position_array(found));
 	count = Min(SPI_processed, (uint64) limit);
 	for (uint64 i = 0; i < count; i++)
@@ -356,7 +356,7 @@ get_events(FunctionCallInfo fcinfo, const reading *read, const positions *known,
 	TupleDesc descriptor = RelationGetDescr(read->event);
 	int count;
 
-	SPI_connect();
+	f6_spi_connect();
 	run_query(position_array(known));
 	count = (int) SPI_processed;
 	for (int i = 0; i < count; i++)
