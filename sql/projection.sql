@@ -239,22 +239,39 @@ $body$;
 comment on function f6.create_projection_table(text, text, text, text, text[], boolean) is
     'makes the table of a projection';
 
-create function f6.create_projection_view(name text, target text) returns regclass
+create function f6.live_rows(name text) returns setof record
+    language c stable strict cost 100000 as 'MODULE_PATHNAME', 'f6_live_rows';
+comment on function f6.live_rows(text) is 'the rows of a live projection: their keys, states and columns';
+
+create function f6.live_columns(name text, state jsonb) returns setof record
+    language c stable strict rows 1 as 'MODULE_PATHNAME', 'f6_live_columns';
+comment on function f6.live_columns(text, jsonb) is 'what a state has for the columns of a live projection';
+
+create function f6.create_projection_view(name text, target text, key_type text, columns text[]) returns regclass
     language plpgsql volatile
 as $body$
+declare
+    definitions text := nullif(pg_catalog.array_to_string(columns, ', '), '');
 begin
-    execute pg_catalog.format(
-        'create view %s as select o.object_id, s.state '
-        'from (select distinct l.object_id from f6.event_object as l) as o '
-        'cross join lateral (select @extschema@.f6_state_asof(o.object_id, %L, %L, %L) as state offset 0) as s '
-        'where s.state is not null',
-        target, 'infinity', 'infinity', name);
+    if key_type is not null then
+        execute pg_catalog.format('create view %s as select c.* from f6.live_rows(%L) as c (key %s, state jsonb%s)',
+            target, name, key_type, ', ' operator(pg_catalog.||) definitions);
+    else
+        execute pg_catalog.format(
+            'create view %s as select o.object_id, s.state%s '
+            'from (select distinct l.object_id from f6.event_object as l) as o '
+            'cross join lateral (select @extschema@.f6_state_asof(o.object_id, %L, %L, %L) as state offset 0) as s '
+            '%s where s.state is not null',
+            target, case when definitions is not null then ', c.*' end, 'infinity', 'infinity', name,
+            pg_catalog.format('cross join lateral f6.live_columns(%L, s.state) as c (', name)
+            operator(pg_catalog.||) definitions operator(pg_catalog.||) ')');
+    end if;
     execute pg_catalog.format('comment on view %s is %L', target,
         pg_catalog.format('projection "%s" of f6: made when somebody asks', name));
     return target::pg_catalog.regclass;
 end
 $body$;
-comment on function f6.create_projection_view(text, text) is 'makes the view of a live projection';
+comment on function f6.create_projection_view(text, text, text, text[]) is 'makes the view of a live projection';
 
 create function @extschema@.f6_create_projection(
     name text,
@@ -297,10 +314,10 @@ begin
             using errcode = 'invalid_parameter_value',
                   hint = 'Leave out fold, into_table, columns, key, legal and writable.';
     end if;
-    if mode operator(pg_catalog.=) 'live' and (handler is not null or columns is not null or key is not null or writable) then
-        raise exception 'a live projection has states of objects, and no table'
+    if mode operator(pg_catalog.=) 'live' and (handler is not null or writable) then
+        raise exception 'a live projection has no table'
             using errcode = 'invalid_parameter_value',
-                  hint = 'Leave out handler, columns, key and writable, or choose the mode async.';
+                  hint = 'Leave out handler and writable, or choose the mode async.';
     end if;
     shape := f6.projection_shape(event_types, fold, handler, key, columns);
     if handler is null then
@@ -314,7 +331,7 @@ begin
         end if;
         target := pg_catalog.format('%I.%I', parts[1], parts[2]);
         if mode operator(pg_catalog.=) 'live' then
-            made := f6.create_projection_view(name, target);
+            made := f6.create_projection_view(name, target, case when key is not null then shape.key_type end, shape.column_types);
         else
             made := f6.create_projection_table(name, target, case when key is null then 'object_id' else 'key' end,
                                                shape.key_type, shape.column_types, writable);

@@ -607,6 +607,15 @@ write_row(f6_projection *projection, statement number, Datum key, const f6_proje
 	return written;
 }
 
+/* f6_projection_columns_fill fills in the columns of a row with types of their own, from its state. */
+void
+f6_projection_columns_fill(const f6_projection *projection, Jsonb *state, Datum *values,
+						   bool *nulls)
+{
+	for (int i = 0; i < projection->column_count; i++)
+		values[i] = column_value(&projection->columns[i], state, &nulls[i]);
+}
+
 /* fill_row fills in the columns of a row. */
 static void
 fill_row(const f6_projection *projection, Datum key, const f6_projection_row *row, Datum *values,
@@ -617,9 +626,7 @@ fill_row(const f6_projection *projection, Datum key, const f6_projection_row *ro
 	memset(nulls, false, sizeof(bool) * (last + F6_ROW_COLUMNS_AT_END));
 	values[F6_ROW_KEY - 1] = key;
 	values[F6_ROW_STATE - 1] = JsonbPGetDatum(row->state);
-	for (int i = 0; i < projection->column_count; i++)
-		values[F6_ROW_STATE + i] =
-			column_value(&projection->columns[i], row->state, &nulls[F6_ROW_STATE + i]);
+	f6_projection_columns_fill(projection, row->state, &values[F6_ROW_STATE], &nulls[F6_ROW_STATE]);
 	values[last] = Int64GetDatum(row->last_position);
 	values[last + 1] = TimestampTzGetDatum(row->last_material_time);
 }

@@ -50,6 +50,8 @@ extern char *f6_projection_table_name(const f6_projection *projection);
 extern const char *f6_projection_key_name(const f6_projection *projection);
 extern const char *f6_projection_column_name(const f6_projection *projection, int number);
 extern Oid f6_projection_column_type(const f6_projection *projection, int number);
+extern void f6_projection_columns_fill(const f6_projection *projection, Jsonb *state, Datum *values,
+									   bool *nulls);
 extern char *f6_projection_column_list(const f6_projection *projection, const char *of);
 extern void f6_projection_table_put(const f6_projection *projection, Oid table);
 extern bool f6_projection_end_read(f6_projection *projection, Datum key, bool take,

@@ -381,9 +381,8 @@ select is(refused(arguments), error, 'refused: ' || arguments) from (values
     ($$'x', handler => 'p.see'$$, '42883 | handler function p.see does not exist | It is a function (event f6.event) returns void, and must stay where it is as long as it serves.'),
     ($$'x', handler => 'p.see(f6.event)', key => 'event_type'$$, '22023 | a handler makes rows of any shape itself | Leave out fold, into_table, columns, key, legal and writable.'),
     ($$'x', handler => 'p.see(f6.event)', fold => '"merge"'$$, '22023 | a handler makes rows of any shape itself | Leave out fold, into_table, columns, key, legal and writable.'),
-    ($$'x', handler => 'p.see(f6.event)', mode => 'live'$$, '22023 | a live projection has states of objects, and no table | Leave out handler, columns, key and writable, or choose the mode async.'),
-    ($$'x', mode => 'live', key => 'event_type'$$, '22023 | a live projection has states of objects, and no table | Leave out handler, columns, key and writable, or choose the mode async.'),
-    ($$'x', mode => 'live', columns => '{}'$$, '22023 | a live projection has states of objects, and no table | Leave out handler, columns, key and writable, or choose the mode async.'),
+    ($$'x', handler => 'p.see(f6.event)', mode => 'live'$$, '22023 | a live projection has no table | Leave out handler and writable, or choose the mode async.'),
+    ($$'x', mode => 'live', writable => true$$, '22023 | a live projection has no table | Leave out handler and writable, or choose the mode async.'),
     ($$'x', columns => '[]'$$, '22023 | columns must be a JSON object, found array | It has the names of columns and their types, such as ''{"total": "numeric"}''.'),
     ($$'x', columns => '{"a": 1}'$$, '22023 | column "a" is not valid | It has no type. | Give the name of a type, or {"type": ..., "path": ...} with a JSON Pointer into the state.'),
     ($$'x', columns => '{"a": {"path": "/a"}}'$$, '22023 | column "a" is not valid | It has other members than "type" and "path". | Give the name of a type, or {"type": ..., "path": ...} with a JSON Pointer into the state.'),
@@ -518,6 +517,17 @@ select happen('Created', 'd', '{"amount": 1}') is not null;
 select is((select count(*) from now where object_id = o('d')), 0::bigint, 'which nobody writes any more');
 select lives_ok('select f6_drop_projection(''later'')', 'else it goes');
 select hasnt_table('p'::name, 'later'::name, 'with the projection');
+select f6_create_projection('live keys', '{Created}', mode => 'live', key => 'event_type', columns => '{"amount": "numeric(8,2)"}');
+select results_eq('select key, state, amount from "live keys"', $$select 'Created', state, (state ->> 'amount')::numeric from (select f6_fold(e order by e.occurred_at, e."position") as state
+    from f6.event as e where event_type = 'Created' and event_kind = 'claim' and not exists (select from f6.event as c where e.id = any (c.event_reference))) as s$$, 'a live one may have keys and columns');
+select col_type_is('p', 'live keys', 'amount', 'numeric(8,2)', 'of their types');
+select is(raised('select * from f6.live_rows(''live keys'') as (key text, state jsonb)'), '42804 | projection "live keys" has 3 columns here, not 2', 'its view alone knows how to ask');
+select is(raised('select * from f6.live_rows(''live keys'') as (key text, state jsonb, amount text)'), '42804 | column 3 of projection "live keys" is of type numeric', 'and by which types');
+select is(raised('select * from f6.live_columns(''live keys'', ''{}'') as (amount numeric, more text)'), '42804 | projection "live keys" has 1 columns here, not 2', 'of its columns too');
+select is(amount, null, 'a state may have none of them') from f6.live_columns('live keys', '{}') as (amount numeric);
+select f6_create_projection('stored', mode => 'async');
+select is(raised('select * from f6.live_rows(''stored'') as (key uuid, state jsonb)'), '22023 | projection "stored" is not live | Read its table.', 'nor is it for one that is stored');
+select f6_drop_projection(n) from unnest('{stored,live keys}'::text[]) as n;
 select f6_create_projection('live', mode => 'live');
 select f6_change_fold('live', '{"*": [{"op": "count", "path": "/n"}]}');
 select is((select state from f6_projections() where name = 'live'), 'ready', 'a live one has another fold at once');

@@ -93,7 +93,11 @@ our @projections = map { projection(@$_) } (
 	[ 'async', 'function', 'object', 0 ],
 	[ 'async', 'function', 'number', 1 ],
 	[ 'async', 'ending', 'field', 0 ],
-	[ 'live', 'rules', 'object', 1 ]);
+	[ 'live', 'rules', 'object', 1 ],
+	[ 'live', 'rules', 'array', 0 ],
+	[ 'live', 'function', 'field', 1, [ 'Noted', 'Decreed' ] ],
+	[ 'live', 'delete', 'number', 0 ],
+	[ 'live', 'ending', 'object', 0 ]);
 
 # Projections that are made while others append.
 our @late = map { { %{ projection(@$_) }, name => "late_$_->[2]" } } ([ 'inline', 'function', 'object', 0 ], [ 'inline', 'rules', 'array', 1 ]);
@@ -119,7 +123,7 @@ sub projection
 		legal => $legal,
 		types => $types,
 		pattern => qr/^(?:$pattern)$/,
-		has_columns => $fold eq 'rules' && $mode ne 'live'
+		has_columns => $fold eq 'rules'
 	};
 }
 
@@ -264,8 +268,7 @@ sub rows_sql
 {
 	my ($projection) = @_;
 
-	return "select object_id, state from $projection->{name};\n" if $projection->{mode} eq 'live';
-	return 'select ' . ($projection->{is_keyed} ? 'key' : 'object_id') . ', state, ' . microseconds('last_material_time')
+	return 'select ' . ($projection->{is_keyed} ? 'key' : 'object_id') . ', state' . ($projection->{mode} eq 'live' ? '' : ', ' . microseconds('last_material_time'))
 	  . ($projection->{has_columns} ? ', total, last' : '') . " from $projection->{name};\n";
 }
 
