@@ -416,6 +416,9 @@ read_claim(f6_projection_fold *folding, const taken_event *event, bool legal, f6
 
 	if (f6_claim_handler(type)->way == F6_FOLD_NOTHING || (legal && !type->legal_when_claimed))
 		return false;
+	/* A date of effect without an offset is of the projection's time zone. */
+	if (type->valid_from != NULL)
+		set_settings(folding);
 	claim->position = event_position(event);
 	claim->id = *event_id(event);
 	claim->occurred_at = DatumGetTimestampTz(f6_event_value(row, F6_EVENT_OCCURRED_AT));

@@ -185,7 +185,8 @@ hold_rows(void *state)
 	ListCell *cell;
 
 	foreach (cell, runs_taking(written))
-		f6_projection_intake_hold(lfirst(cell), written->list, written->count);
+		written->are_rows_written |=
+			f6_projection_intake_hold(lfirst(cell), written->list, (int) written->count);
 	forget_events(written);
 }
 

@@ -315,25 +315,28 @@ lock_rows(run *run, const Datum *events, int count)
 
 /*
  * f6_projection_intake_hold locks the rows that some events concern which are about to be appended, values of type f6.event, before they get their
- * places in the log: so their order there is that in which they come to a row.
+ * places in the log: so their order there is that in which they come to a row.  It tells whether it may have run code of others.
  */
-void
+bool
 f6_projection_intake_hold(f6_projection_intake *run, const Datum *events, int count)
 {
 	MemoryContext caller;
 	ErrorContextCallback place = { error_context_stack, describe_run, run };
+	bool runs_code;
 
 	if (run->folding == NULL)
-		return;
+		return false;
 	caller = MemoryContextSwitchTo(run->context);
 	error_context_stack = &place;
 	f6_projection_act_as_user(run->projection, &run->acting);
 	f6_projection_fold_resume(run->folding, false);
 	lock_rows(run, events, count);
 	run->is_held = true;
+	runs_code = run->acting.settings != 0;
 	f6_act_end(&run->acting);
 	error_context_stack = place.previous;
 	MemoryContextSwitchTo(caller);
+	return runs_code;
 }
 
 /* resume goes on as the projection's owner. */

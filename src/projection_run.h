@@ -18,7 +18,7 @@ extern void f6_projection_run_forget(void);
 
 extern f6_projection_intake *f6_projection_intake_begin(f6_projection *projection);
 extern const f6_projection *f6_projection_intake_of(const f6_projection_intake *run);
-extern void f6_projection_intake_hold(f6_projection_intake *run, const Datum *events, int count);
+extern bool f6_projection_intake_hold(f6_projection_intake *run, const Datum *events, int count);
 extern bool f6_projection_intake_take(f6_projection_intake *run, const Datum *events, int count,
 									  bool are_rows_written);
 extern void f6_projection_intake_end(f6_projection_intake *run);

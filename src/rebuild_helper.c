@@ -72,7 +72,9 @@ start_helper(const helper_task *task)
 	bool is_started;
 
 	StaticAssertStmt(sizeof(helper_task) <= BGW_EXTRALEN, "a task must fit");
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	/* Those of the server that are for queries and maintenance, as max_parallel_workers says. */
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION |
+					   BGWORKER_CLASS_PARALLEL;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, "f6", sizeof(worker.bgw_library_name));
@@ -99,6 +101,9 @@ f6_help_rebuild(PG_FUNCTION_ARGS)
 	int count;
 
 	f6_projection_check_owner(projection);
+	/* A process that acts for the session is not started by code that acts for somebody else. */
+	if (InSecurityRestrictedOperation())
+		PG_RETURN_VOID();
 	count = Min(f6_rebuild_parts_left(projection) - 1, max_parallel_maintenance_workers);
 	if (!is_registered)
 		RegisterXactCallback(end_helpers, NULL);
