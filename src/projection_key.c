@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type.h"
@@ -29,6 +30,7 @@
 #include "f6.h"
 #include "acting.h"
 #include "errors.h"
+#include "event_row.h"
 #include "projection_key.h"
 #include "relation.h"
 
@@ -44,6 +46,7 @@ struct f6_projection_key
 	ExprContext *context;
 	TupleTableSlot *slot;
 	bool is_array;
+	bool needs_place;	  /* does it look at the position of an event, or at all of it? */
 	TypeCacheEntry *type; /* of a key */
 };
 
@@ -164,6 +167,16 @@ key_type(const char *text, Oid type, bool *is_array)
 	return entry;
 }
 
+/* looks_at tells whether an expression looks at a column of the event; 0: at the whole row. */
+static bool
+looks_at(Node *expression, int column)
+{
+	Bitmapset *columns = NULL;
+
+	pull_varattnos(expression, 1, &columns);
+	return bms_is_member(column - FirstLowInvalidHeapAttributeNumber, columns);
+}
+
 /* f6_projection_key_compile compiles an expression into the current memory context; NULL: the objects of an event. */
 f6_projection_key *
 f6_projection_key_compile(const char *text)
@@ -173,6 +186,7 @@ f6_projection_key_compile(const char *text)
 	Node *expression = analyze_text(text == NULL ? OBJECT_KEY : text, event);
 
 	key->type = key_type(text, exprType(expression), &key->is_array);
+	key->needs_place = looks_at(expression, F6_EVENT_POSITION_COLUMN) || looks_at(expression, 0);
 	key->expression = ExecInitExpr(expression_planner((Expr *) expression), NULL);
 	key->context = CreateStandaloneExprContext();
 	key->slot =
@@ -180,6 +194,13 @@ f6_projection_key_compile(const char *text)
 	key->context->ecxt_scantuple = key->slot;
 	table_close(event, AccessShareLock);
 	return key;
+}
+
+/* f6_projection_key_needs_place tells whether the keys of an event can't be told before it has its place in the log. */
+bool
+f6_projection_key_needs_place(const f6_projection_key *key)
+{
+	return key->needs_place;
 }
 
 /* f6_projection_key_type returns the type of the keys, with its functions for comparing and hashing. */

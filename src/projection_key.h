@@ -15,6 +15,7 @@ typedef void (*f6_key_receiver)(void *state, Datum key);
 
 extern char *f6_projection_key_normal(const char *text);
 extern f6_projection_key *f6_projection_key_compile(const char *text);
+extern bool f6_projection_key_needs_place(const f6_projection_key *key);
 extern TypeCacheEntry *f6_projection_key_type(const f6_projection_key *key);
 extern int f6_projection_key_compare(const TypeCacheEntry *type, Datum a, Datum b);
 extern void f6_projection_key_each(f6_projection_key *key, Datum row, f6_key_receiver receive,

@@ -19,6 +19,7 @@
 #include "errors.h"
 #include "event_row.h"
 #include "projection_fold.h"
+#include "projection_key.h"
 #include "projection_run.h"
 #include "projection_source.h"
 #include "relation.h"
@@ -324,7 +325,7 @@ f6_projection_intake_hold(f6_projection_intake *run, const Datum *events, int co
 	ErrorContextCallback place = { error_context_stack, describe_run, run };
 	bool runs_code;
 
-	if (run->folding == NULL)
+	if (run->folding == NULL || f6_projection_key_needs_place(run->projection->key))
 		return false;
 	caller = MemoryContextSwitchTo(run->context);
 	error_context_stack = &place;
