@@ -25,7 +25,7 @@ find_event(Relation event, f6_batch *batch, const pg_uuid_t *id, f6_event_row *r
 	int earlier = f6_batch_find(batch, UUIDPGetDatum(id));
 
 	/* One that the log has already stands in the batch as it was given, without what was filled in. */
-	if (earlier < 0 || f6_event_has(&batch->rows[earlier], F6_EVENT_POSITION_COLUMN))
+	if (earlier < 0 || !f6_event_has(&batch->rows[earlier], F6_EVENT_APPENDED_BY))
 		return f6_event_find(event, UUIDPGetDatum(id), row);
 	*row = batch->rows[earlier];
 	return true;

@@ -46,6 +46,7 @@ struct f6_projection_key
 	ExprContext *context;
 	TupleTableSlot *slot;
 	bool is_array;
+	bool is_running;	  /* is the expression being evaluated? */
 	bool needs_place;	  /* does it look at the position of an event, or at all of it? */
 	TypeCacheEntry *type; /* of a key */
 };
@@ -258,6 +259,29 @@ each_element(const f6_projection_key *key, Datum array, f6_key_receiver receive,
 	}
 }
 
+/* evaluate returns what the expression makes of the event in the slot. */
+static Datum
+evaluate(f6_projection_key *key, bool *isnull)
+{
+	volatile Datum value = (Datum) 0;
+
+	if (key->is_running)
+		ereport(ERROR, (errcode(F6_ERR_FORBIDDEN_CHANGE),
+						errmsg("the key of a projection must not append events of the projection"),
+						errhint("Have its expression call functions that are immutable indeed.")));
+	key->is_running = true;
+	PG_TRY();
+	{
+		value = ExecEvalExprSwitchContext(key->expression, key->context, isnull);
+	}
+	PG_FINALLY();
+	{
+		key->is_running = false;
+	}
+	PG_END_TRY();
+	return value;
+}
+
 /* f6_projection_key_each passes on the keys of an event, a value of type f6.event, that are not NULL, in order: good until the next event. */
 void
 f6_projection_key_each(f6_projection_key *key, Datum row, f6_key_receiver receive, void *state)
@@ -268,9 +292,12 @@ f6_projection_key_each(f6_projection_key *key, Datum row, f6_key_receiver receiv
 	Datum value;
 
 	ItemPointerSetInvalid(&tuple.t_self);
-	ResetExprContext(key->context);
-	ExecStoreHeapTuple(&tuple, key->slot, false);
-	value = ExecEvalExprSwitchContext(key->expression, key->context, &isnull);
+	if (!key->is_running)
+	{
+		ResetExprContext(key->context);
+		ExecStoreHeapTuple(&tuple, key->slot, false);
+	}
+	value = evaluate(key, &isnull);
 	if (isnull)
 		;
 	else if (key->is_array)

@@ -73,8 +73,8 @@ start_helper(const helper_task *task)
 
 	StaticAssertStmt(sizeof(helper_task) <= BGW_EXTRALEN, "a task must fit");
 	/* Those of the server that are for queries and maintenance, as max_parallel_workers says. */
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION |
-					   BGWORKER_CLASS_PARALLEL;
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION | BGWORKER_CLASS_PARALLEL;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, "f6", sizeof(worker.bgw_library_name));

@@ -1,6 +1,6 @@
 -- What an append fills in, links, repeats and returns.
 begin;
-select plan(71);
+select plan(72);
 set local timezone = 'UTC';
 
 create function object(key text) returns uuid immutable language sql return f6_object_id('test', key);
@@ -98,6 +98,10 @@ select f6_append(jsonb_build_array(
     jsonb_build_object('event_type', 'Note', 'id', object('claim'), 'object_ids', array[object('a')], 'event_data', '{"text": "wrong"}'::jsonb),
     jsonb_build_object('event_type', 'Note', 'event_data', '{"text": "right"}'::jsonb, 'event_kind', 'correction', 'event_reference', array[object('claim')])));
 select is((last_event()).occurred_at, e.occurred_at, 'of an event of the same batch too') from f6.event as e where e.id = object('claim');
+select f6_append(jsonb_build_array(
+    jsonb_build_object('event_type', 'Note', 'id', object('claim'), 'object_ids', array[object('a')], 'event_data', '{"text": "wrong"}'::jsonb),
+    jsonb_build_object('event_type', 'Note', 'event_data', '{"text": "righter"}'::jsonb, 'event_kind', 'correction', 'event_reference', array[object('claim')])));
+select is((last_event()).occurred_at, e.occurred_at, 'and of one of the batch that is in the log already') from f6.event as e where e.id = object('claim');
 select f6_append('Note', null, '{"text": "set right"}', event_kind => 'correction', occurred_at => '2020-03-01 12:00Z',
     event_reference => array['00000000-0000-0000-0000-0000000000a1']::uuid[]);
 select is((last_event()).occurred_at, '2020-03-01 12:00Z', 'unless it gives another');

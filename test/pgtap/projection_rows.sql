@@ -95,6 +95,39 @@ select is((select state -> 'events' from c_counted where object_id = o('many')),
 select is((select state from d_ended where object_id = o('many')), f6_state_asof(o('many')), 'in each table');
 select f6_drop_projection(name) from unnest('{a handler,b_echoed,c_counted,d_ended}'::text[]) as name;
 
+-- A date of effect without an offset is of the projection's time zone, whoever appends, and wherever.
+select f6_register_event_type('Moved', '1', 'true', valid_from => '/since');
+select f6_create_projection('moved', '{Moved}', mode => 'inline');
+set local timezone = 'Asia/Tokyo';
+select f6_append('Moved', array[o('mover')], '{"since": "2024-01-01T05:00", "city": "A"}') is not null;
+set local timezone = 'UTC';
+select f6_append('Moved', array[o('mover')], '{"since": "2024-01-01T01:00", "city": "B"}') is not null;
+select is((select state ->> 'city' from moved), 'A', 'a date of effect is read in the time zone of the projection');
+select is((select last_material_time from moved), '2024-01-01 05:00Z', 'for the row too');
+
+-- An expression of a key may append, or look at the position, which an event does not have before it is written.
+create function nosy(n integer, id uuid) returns integer language plpgsql immutable set search_path from current as $$
+begin
+    if n = 5 then
+        perform f6_append('Paid', array[o('nosy')], '{"inner": 1, "n": 6}');
+    end if;
+    return n;
+end $$;
+select f6_register_event_type('Asked', '1', 'true');
+select f6_create_projection('m paid', '{Paid,Asked}', mode => 'inline');
+select f6_create_projection('n nosy', '{Asked}', mode => 'inline', key => 'projecting.nosy((event_data ->> ''n'')::int, id)');
+select f6_append('Paid', array[o('nosy')], '{"n": 1, "first": 1}') is not null;
+select f6_append('Asked', array[o('nosy')], '{"n": 5, "go": 2}') is not null;
+select f6_create_projection('o nosy', '{Paid}', mode => 'inline', key => 'projecting.nosy((event_data ->> ''n'')::int, id)');
+select throws_ok($$ select f6_append('Paid', array[o('nosy')], '{"n": 5}') $$, '55000', 'the key of a projection must not append events of the projection', 'but not on its own');
+select lives_ok($$ select f6_append('Paid', array[o('nosy')], '{"n": 4}') $$, 'which goes on');
+select is((select state from "m paid" where object_id = o('nosy')), f6_state_asof(o('nosy')), 'what the expression of a key appends is not lost on others');
+select f6_drop_projection(n) from unnest('{moved,m paid,n nosy,o nosy}'::text[]) as n;
+select f6_create_projection('by position', '{Paid}', mode => 'inline', key => '"position" % 2');
+select "position" as last_paid from f6_append('Paid', array[o('placed')], '{"n": 1}') \gset
+select results_eq('select key from "by position" where last_position = (select max("position") from f6.event)', format('values (%s::bigint)', :last_paid % 2), 'a key may look at the position');
+select f6_drop_projection('by position');
+
 -- The aggregate folds as a projection does that is named.
 select f6_create_projection('named', '{Ordered}', '{"Ordered": [{"op": "count", "path": "/orders"}], "Paid": "merge"}', mode => 'live');
 select is(f6_fold(e, 'named' order by e."position"), f6_fold(e, '{"Ordered": [{"op": "count", "path": "/orders"}]}'::jsonb order by e."position"),
