@@ -12,6 +12,7 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
@@ -128,7 +129,19 @@ key_index(Relation table)
 	return is_key ? oid : InvalidOid;
 }
 
-/* runs_code tells whether code of others runs when a row of a table is written: of constraints and of the expressions of indexes. */
+/* has_own_order tells whether an index goes by operators that are not the server's. */
+static bool
+has_own_order(Relation index)
+{
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		if (index->rd_opfamily[i] >= FirstNormalObjectId)
+			return true;
+	}
+	return false;
+}
+
+/* runs_code tells whether code of others runs when a row of a table is written: of constraints, and of the expressions and operators of indexes. */
 static bool
 runs_code(Relation table, const ResultRelInfo *result)
 {
@@ -140,7 +153,8 @@ runs_code(Relation table, const ResultRelInfo *result)
 	{
 		const IndexInfo *index = result->ri_IndexRelationInfo[i];
 
-		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL)
+		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL ||
+			has_own_order(result->ri_IndexRelationDescs[i]))
 			return true;
 	}
 	return false;

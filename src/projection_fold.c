@@ -40,6 +40,7 @@ typedef struct row
 {
 	Datum key;
 	f6_fold *fold;
+	int64 read_position; /* the last, as it was read */
 	int64 last_position;
 	TimestampTz last_material_time;
 	ItemPointerData place; /* in the table, if it is to be updated there */
@@ -271,6 +272,7 @@ read_row(f6_projection_fold *folding, row *row)
 			f6_projection_row_check_absent(projection, row->key);
 	}
 	row->place = found.place;
+	row->read_position = found.last_position;
 	row->last_position = found.last_position;
 	row->last_material_time = found.last_material_time;
 	start_from(folding, row, found.state);
@@ -969,6 +971,22 @@ read_again(f6_projection_fold *folding, row *row)
 	fold_anew(folding, &row, 1);
 }
 
+/*
+ * catch_up reads a row again if others have been written since it was read, by statements: a trigger may have appended events about this one, which
+ * then has been written beside what was made of it here.
+ */
+static void
+catch_up(f6_projection_fold *folding, row *row)
+{
+	struct row now = { .key = row->key, .is_decided = row->is_decided };
+
+	if (!folding->with_others || !f6_projection_table_runs_code(folding->table))
+		return;
+	read_row(folding, &now);
+	if (now.is_there != row->is_there || now.read_position != row->read_position)
+		read_again(folding, row);
+}
+
 /* describe_row says of an error which row was being written. */
 static void
 describe_row(void *argument)
@@ -1026,6 +1044,8 @@ f6_projection_fold_write(f6_projection_fold *folding)
 	for (uint64 i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (i > 0)
+			catch_up(folding, list[i]);
 		if (list[i]->is_changed)
 			write_row(folding, list[i]);
 		else

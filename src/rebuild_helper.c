@@ -3,7 +3,8 @@
  *		Background processes that take parts of a rebuild while the session is at others that has called f6_rebuild.
  *
  * They are as many as max_parallel_maintenance_workers says, of those that the server has left; a rebuild comes to its end without them.  They do
- * what another session would that calls it, and end when there is no part left that nobody is at, or when the session's transaction is aborted.
+ * what another session would that calls it, and end when there is no part left that nobody is at, when a transaction of the session is aborted, or
+ * with the session.
  */
 #include "postgres.h"
 
@@ -37,29 +38,66 @@ typedef struct helper_task
 	int memory; /* maintenance_work_mem */
 } helper_task;
 
-/* Those that this session has started last. */
+/* Those that this session has started, but for those known to have ended. */
 static List *helpers = NIL;
 
-/* forget_helpers forgets the helpers that were started. */
+/* forget_ended forgets the helpers that have ended. */
 static void
-forget_helpers(void)
+forget_ended(void)
 {
+	ListCell *cell;
+	pid_t pid;
+
+	foreach (cell, helpers)
+	{
+		if (GetBackgroundWorkerPid(lfirst(cell), &pid) != BGWH_STOPPED)
+			continue;
+		pfree(lfirst(cell));
+		helpers = foreach_delete_current(helpers, cell);
+	}
+}
+
+/* end_helpers ends the helpers. */
+static void
+end_helpers(void)
+{
+	ListCell *cell;
+
+	foreach (cell, helpers)
+		TerminateBackgroundWorker(lfirst(cell));
 	list_free_deep(helpers);
 	helpers = NIL;
 }
 
-/* end_helpers ends the helpers when a transaction of their session is aborted. */
+/* end_with_transaction ends the helpers when a transaction of their session is aborted. */
 static void
-end_helpers(XactEvent event, void *argument)
+end_with_transaction(XactEvent event, void *argument)
 {
-	ListCell *cell;
-
 	(void) argument;
-	if (event != XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_ABORT)
+		end_helpers();
+}
+
+/* end_with_session ends the helpers when their session ends. */
+static void
+end_with_session(int code, Datum argument)
+{
+	(void) code;
+	(void) argument;
+	end_helpers();
+}
+
+/* watch_session has the helpers end with what the session does. */
+static void
+watch_session(void)
+{
+	static bool is_watched = false;
+
+	if (is_watched)
 		return;
-	foreach (cell, helpers)
-		TerminateBackgroundWorker(lfirst(cell));
-	forget_helpers();
+	RegisterXactCallback(end_with_transaction, NULL);
+	before_shmem_exit(end_with_session, (Datum) 0);
+	is_watched = true;
 }
 
 /* start_helper starts a helper, and tells whether the server had room for one. */
@@ -94,7 +132,6 @@ start_helper(const helper_task *task)
 Datum
 f6_help_rebuild(PG_FUNCTION_ARGS)
 {
-	static bool is_registered = false;
 	const f6_projection *projection = f6_projection_argument(fcinfo);
 	helper_task task = { MyDatabaseId, GetSessionUserId(), GetUserId(), projection->id,
 						 maintenance_work_mem };
@@ -105,10 +142,8 @@ f6_help_rebuild(PG_FUNCTION_ARGS)
 	if (InSecurityRestrictedOperation())
 		PG_RETURN_VOID();
 	count = Min(f6_rebuild_parts_left(projection) - 1, max_parallel_maintenance_workers);
-	if (!is_registered)
-		RegisterXactCallback(end_helpers, NULL);
-	is_registered = true;
-	forget_helpers();
+	watch_session();
+	forget_ended();
 	while (count > 0 && start_helper(&task))
 		count--;
 	PG_RETURN_VOID();
@@ -146,6 +181,9 @@ f6_rebuild_helper_main(Datum argument)
 	pgstat_report_appname("f6 rebuild");
 	SetConfigOption("maintenance_work_mem", psprintf("%dkB", task.memory), PGC_USERSET,
 					PGC_S_SESSION);
+	/* Whatever the settings of the database or of the role are. */
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_activity(STATE_RUNNING, "f6_rebuild");
 	while (take_part(&task))
 		CHECK_FOR_INTERRUPTS();

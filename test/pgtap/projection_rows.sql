@@ -93,6 +93,26 @@ select f6_append(jsonb_build_array(jsonb_build_object('event_type', 'Nested', 'o
 select is((select state - 'events' from c_counted where object_id = o('many')), f6_state_asof(o('many')), 'of several events too');
 select is((select state -> 'events' from c_counted where object_id = o('many')), '4', 'each once');
 select is((select state from d_ended where object_id = o('many')), f6_state_asof(o('many')), 'in each table');
+
+-- A trigger on a projection's table appends about the other rows that the same events change, those that are there and those that are not.
+create function ring() returns trigger language plpgsql set search_path from current as $$
+begin
+    if new.state ? 'ring' then
+        perform f6_append('Rung', array[other], jsonb_build_object('rung', new.state -> 'name')) from unnest(array[o('ring 1'), o('ring 2'), o('ring 3')]) as other
+            where other <> new.object_id;
+    end if;
+    return null;
+end $$;
+select f6_register_event_type(type, '1', 'true') from unnest('{Rang, Rung}'::text[]) as type;
+select f6_create_projection('e_ringing', '{Rang, Rung}', '{"*": [{"op": "delete", "when": "$.data.end"}, {"op": "merge", "path": "", "from": "$.data"},
+    {"op": "count", "path": "/events"}]}', mode => 'inline');
+create trigger ring after insert or update on e_ringing for each row when (new.state ? 'ring' and not new.state ? 'rung') execute function ring();
+select f6_append('Rang', array[o('ring ' || n)], jsonb_build_object('name', n)) is not null from generate_series(2, 3) as n;
+select f6_append(jsonb_agg(jsonb_build_object('event_type', 'Rang', 'object_ids', array[o('ring ' || n)], 'event_data', jsonb_build_object('ring', n)))) is not null
+    from generate_series(1, 3) as n;
+select is((select count(*) from f6.event where event_type = 'Rung'), 2::bigint, 'the trigger has appended');
+select results_eq('select object_id, state from e_ringing order by 1', $$ select id, f6_state_asof(id, 'infinity', 'infinity', 'e_ringing')
+    from unnest(array[o('ring 1'), o('ring 2'), o('ring 3')]) as id order by 1 $$, 'and nothing is lost on the rows that were written after it');
 select f6_drop_projection(name) from unnest('{a handler,b_echoed,c_counted,d_ended}'::text[]) as name;
 
 -- A date of effect without an offset is of the projection's time zone, whoever appends, and wherever.
