@@ -108,6 +108,7 @@ struct f6_projection_fold
 	Oid claim_kind;
 	Oid correction_kind;
 	MemoryContext context; /* of the rows, emptied when they are written */
+	MemoryContext states;  /* in that: of what was read of them */
 	MemoryContext event;   /* emptied after each event */
 	rows_hash *rows;
 	f6_projection_inserter
@@ -134,6 +135,8 @@ static void
 begin_rows(f6_projection_fold *folding)
 {
 	MemoryContextReset(folding->context);
+	folding->states =
+		AllocSetContextCreate(folding->context, "f6 projection states", ALLOCSET_DEFAULT_SIZES);
 	folding->rows = rows_create(folding->context, 64, folding->key_type);
 }
 
@@ -193,6 +196,14 @@ read_anew(f6_projection_fold *folding)
 		entry->row->is_read = false;
 }
 
+/* forget_states forgets what was read of the rows, of which none has changed. */
+static void
+forget_states(f6_projection_fold *folding)
+{
+	read_anew(folding);
+	MemoryContextReset(folding->states);
+}
+
 /*
  * f6_projection_fold_resume goes on where the caller acts as the owner once more; rows that were locked may have been written meanwhile by
  * the session, or not.
@@ -246,7 +257,7 @@ row_of(f6_projection_fold *folding, Datum key)
 static void
 start_from(f6_projection_fold *folding, row *row, Jsonb *state)
 {
-	row->fold = f6_fold_begin(folding->context);
+	row->fold = f6_fold_begin(folding->states);
 	if (state != NULL)
 		f6_fold_resume(row->fold, state);
 }
@@ -259,7 +270,7 @@ static void
 read_row(f6_projection_fold *folding, row *row)
 {
 	f6_projection *projection = folding->projection;
-	MemoryContext caller = MemoryContextSwitchTo(folding->context);
+	MemoryContext caller = MemoryContextSwitchTo(folding->states);
 	f6_projection_row found = { .last_material_time = DT_NOBEGIN };
 
 	row->is_there = f6_projection_row_read(folding->table, row->key, folding->with_others, &found);
@@ -744,9 +755,12 @@ rows_in_order(f6_projection_fold *folding, uint64 *count)
 	return list;
 }
 
-/* f6_projection_fold_lock locks the rows that were met. */
+/*
+ * f6_projection_fold_lock locks the rows that were met.  What it has read of them it keeps for when they are taken, unless that is more than a limit,
+ * in bytes: then they are read again.
+ */
 void
-f6_projection_fold_lock(f6_projection_fold *folding)
+f6_projection_fold_lock(f6_projection_fold *folding, Size limit)
 {
 	uint64 count;
 	row **list = rows_in_order(folding, &count);
@@ -756,6 +770,8 @@ f6_projection_fold_lock(f6_projection_fold *folding)
 		CHECK_FOR_INTERRUPTS();
 		if (!list[i]->is_read)
 			read_row(folding, list[i]);
+		if (MemoryContextMemAllocated(folding->states, true) > limit)
+			forget_states(folding);
 	}
 }
 

@@ -14,7 +14,7 @@ extern f6_projection_fold *f6_projection_fold_begin(f6_projection *projection, b
 extern void f6_projection_fold_resume(f6_projection_fold *folding, bool are_rows_written);
 extern bool f6_projection_fold_is_claim(const f6_projection_fold *folding, Datum event);
 extern void f6_projection_fold_meet(f6_projection_fold *folding, Datum event);
-extern void f6_projection_fold_lock(f6_projection_fold *folding);
+extern void f6_projection_fold_lock(f6_projection_fold *folding, Size limit);
 extern void f6_projection_fold_take(f6_projection_fold *folding, Datum event);
 extern bool f6_projection_fold_is_large(f6_projection_fold *folding, Size limit);
 extern void f6_projection_fold_write(f6_projection_fold *folding);

@@ -311,7 +311,7 @@ lock_rows(run *run, const Datum *events, int count)
 {
 	for (int i = 0; i < count; i++)
 		f6_projection_fold_meet(run->folding, events[i]);
-	f6_projection_fold_lock(run->folding);
+	f6_projection_fold_lock(run->folding, (Size) work_mem * 1024);
 }
 
 /*

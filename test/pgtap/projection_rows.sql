@@ -94,6 +94,16 @@ select is((select state - 'events' from c_counted where object_id = o('many')), 
 select is((select state -> 'events' from c_counted where object_id = o('many')), '4', 'each once');
 select is((select state from d_ended where object_id = o('many')), f6_state_asof(o('many')), 'in each table');
 
+-- Rows that are more than fit into the memory for them are locked, and read once more.
+select f6_append(jsonb_agg(jsonb_build_object('event_type', 'Nested', 'object_ids', array[o('large ' || n)], 'event_data', jsonb_build_object('text', repeat(md5(n::text), 200)))))
+    is not null from generate_series(1, 50) as n;
+set local work_mem = '64kB';
+select f6_append(jsonb_agg(jsonb_build_object('event_type', 'Nested', 'object_ids', array[o('large ' || n)], 'event_data', jsonb_build_object(m::text, n)))) is not null
+    from generate_series(1, 50) as n, generate_series(1, 2) as m;
+reset work_mem;
+select is((select count(*) from generate_series(1, 50) as n join c_counted on object_id = o('large ' || n) where state = f6_state_asof(object_id) || '{"events": 3}'),
+    50::bigint, 'a batch with much to fold loses nothing');
+
 -- A trigger on a projection's table appends about the other rows that the same events change, those that are there and those that are not.
 create function ring() returns trigger language plpgsql set search_path from current as $$
 begin
