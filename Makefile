@@ -15,7 +15,7 @@ SOURCES = \
 	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
 	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find read events_between event_graph consequence decision \
-	event_thread projection_direct projection_table projection_source projection_fold projection_run projection_inline projection_progress projection_making projection_refresh projection_admin projection_live projection_rebuild rebuild_helper \
+	event_thread projection_direct projection_table projection_source projection_event projection_fold projection_run projection_inline projection_progress projection_making projection_refresh projection_admin projection_live projection_rebuild rebuild_helper \
 	worker init
 
 # The schemas of JSON Schema itself, by the paths of their URIs; the text is in src/metaschema/.

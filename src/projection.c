@@ -612,6 +612,17 @@ f6_projection_compile(f6_projection *projection)
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * f6_projection_settings has what acts as a projection's owner go by the settings that code of others needs, if it does not yet; NULL: it
+ * does.
+ */
+void
+f6_projection_settings(const f6_projection *projection, f6_acting *acting)
+{
+	if (acting != NULL && acting->settings == 0)
+		f6_act_by_settings(projection->time_zone, acting);
+}
+
 /* f6_projection_skips tells whether a projection takes the event at a position as not there. */
 bool
 f6_projection_skips(const f6_projection *projection, int64 position)

@@ -77,6 +77,7 @@ extern List *f6_projections_all(void);
 extern f6_projection *f6_projection_shadow(const f6_projection *projection, Oid table);
 extern void f6_projection_act(const f6_projection *projection, f6_acting *before);
 extern void f6_projection_act_as_user(const f6_projection *projection, f6_acting *before);
+extern void f6_projection_settings(const f6_projection *projection, f6_acting *acting);
 extern bool f6_projection_runs_code(const f6_projection *projection);
 extern f6_fold_program *f6_projection_program(const f6_projection *projection);
 extern void f6_projection_compile(f6_projection *projection);

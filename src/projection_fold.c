@@ -12,26 +12,18 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_collation_d.h"
-#include "catalog/pg_type_d.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "f6.h"
-#include "event_row.h"
-#include "event_thread.h"
-#include "jsonb_walk.h"
+#include "projection_event.h"
 #include "projection_fold.h"
 #include "projection_source.h"
 #include "projection_table.h"
-#include "relation.h"
 #include "state.h"
 #include "uuid.h"
 
@@ -97,16 +89,11 @@ struct f6_projection_fold
 	f6_projection_table *table;
 	f6_acting *
 		acting; /* of the caller, who acts by the session's settings until others are needed; NULL: they are set */
-	TupleDesc descriptor; /* of events */
-	Datum *values;		  /* room for the columns of one */
-	bool *nulls;
+	f6_projection_reader *reader;
 	TypeCacheEntry *key_type;
 	bool with_others; /* does anybody else write the rows at the same time? */
 	int64 until;	  /* no event after this position counts; 0: all that there are */
 	bool may_end;
-	f6_claim_types *types;
-	Oid claim_kind;
-	Oid correction_kind;
 	MemoryContext context; /* of the rows, emptied when they are written */
 	MemoryContext states;  /* in that: of what was read of them */
 	MemoryContext event;   /* emptied after each event */
@@ -114,21 +101,6 @@ struct f6_projection_fold
 	f6_projection_inserter
 		*inserter; /* of rows that are not there, while rows are written; NULL: one by one */
 };
-
-/* An event that is being taken. */
-typedef struct taken_event
-{
-	HeapTupleHeader header;
-	f6_event_row row;
-} taken_event;
-
-/* set_settings sets what code of others goes by, if it is not set. */
-static void
-set_settings(f6_projection_fold *folding)
-{
-	if (folding->acting != NULL && folding->acting->settings == 0)
-		f6_act_by_settings(folding->projection->time_zone, folding->acting);
-}
 
 /* begin_rows begins with no rows. */
 static void
@@ -138,18 +110,6 @@ begin_rows(f6_projection_fold *folding)
 	folding->states =
 		AllocSetContextCreate(folding->context, "f6 projection states", ALLOCSET_DEFAULT_SIZES);
 	folding->rows = rows_create(folding->context, 64, folding->key_type);
-}
-
-/* ready_events readies the reading of the columns of events. */
-static void
-ready_events(f6_projection_fold *folding)
-{
-	folding->descriptor = lookup_rowtype_tupdesc(get_rel_type_id(f6_relation_oid(F6_EVENT)), -1);
-	f6_event_check_columns(folding->descriptor);
-	folding->values = palloc(sizeof(Datum) * folding->descriptor->natts);
-	folding->nulls = palloc(sizeof(bool) * folding->descriptor->natts);
-	folding->claim_kind = f6_event_kind_oid(F6_CLAIM);
-	folding->correction_kind = f6_event_kind_oid(F6_CORRECTION);
 }
 
 /*
@@ -165,17 +125,16 @@ f6_projection_fold_begin(f6_projection *projection, bool with_others, int64 unti
 	folding->projection = projection;
 	folding->acting = acting;
 	if (!projection->is_compiled || f6_projection_runs_code(projection))
-		set_settings(folding);
+		f6_projection_settings(folding->projection, folding->acting);
 	f6_projection_compile(projection);
 	folding->table = f6_projection_table_open(projection);
 	if (f6_projection_table_runs_code(folding->table))
-		set_settings(folding);
+		f6_projection_settings(folding->projection, folding->acting);
 	folding->key_type = f6_projection_key_type(projection->key);
 	folding->with_others = with_others;
 	folding->until = until;
 	folding->may_end = f6_fold_program_may_end(projection->program);
-	folding->types = f6_claim_types_begin(NULL, projection->program);
-	ready_events(folding);
+	folding->reader = f6_projection_reader_begin(projection, until, acting);
 	folding->context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 projection rows", ALLOCSET_DEFAULT_SIZES);
 	folding->event =
@@ -213,7 +172,7 @@ f6_projection_fold_resume(f6_projection_fold *folding, bool are_rows_written)
 {
 	if (f6_projection_runs_code(folding->projection) ||
 		f6_projection_table_runs_code(folding->table))
-		set_settings(folding);
+		f6_projection_settings(folding->projection, folding->acting);
 	if (are_rows_written)
 		read_anew(folding);
 }
@@ -223,7 +182,7 @@ void
 f6_projection_fold_end(f6_projection_fold *folding)
 {
 	f6_projection_table_close(folding->table);
-	ReleaseTupleDesc(folding->descriptor);
+	f6_projection_reader_end(folding->reader);
 }
 
 /* f6_projection_fold_is_large tells whether the rows take more memory than a limit, in bytes. */
@@ -379,230 +338,6 @@ take_anew(void *state, Datum key)
 	row->last_position = Max(row->last_position, taker->position);
 }
 
-/* read_event reads the columns of an event, a value of type f6.event. */
-static void
-read_event(const f6_projection_fold *folding, Datum datum, taken_event *event)
-{
-	HeapTupleData tuple = { .t_data = DatumGetHeapTupleHeader(datum) };
-
-	event->header = tuple.t_data;
-	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
-	ItemPointerSetInvalid(&tuple.t_self);
-	heap_deform_tuple(&tuple, folding->descriptor, folding->values, folding->nulls);
-	memcpy(event->row.values, folding->values, sizeof(event->row.values));
-	memcpy(event->row.nulls, folding->nulls, sizeof(event->row.nulls));
-}
-
-/* type_key returns the type and version of an event. */
-static f6_type_key
-type_key(const f6_event_row *event)
-{
-	text *name = DatumGetTextPP(f6_event_value(event, F6_EVENT_EVENT_TYPE));
-	text *version = DatumGetTextPP(f6_event_value(event, F6_EVENT_EVENT_VERSION));
-	f6_type_key key = { VARDATA_ANY(name), VARDATA_ANY(version), (int) VARSIZE_ANY_EXHDR(name),
-						(int) VARSIZE_ANY_EXHDR(version) };
-
-	return key;
-}
-
-/* event_id returns the id of an event. */
-static pg_uuid_t *
-event_id(const taken_event *event)
-{
-	return DatumGetUUIDP(f6_event_value(&event->row, F6_EVENT_ID));
-}
-
-/* event_position returns the position of an event. */
-static int64
-event_position(const taken_event *event)
-{
-	return DatumGetInt64(f6_event_value(&event->row, F6_EVENT_POSITION_COLUMN));
-}
-
-/* read_claim reads a claim as it was recorded, and tells whether the projection counts it: with legal force, if only that counts. */
-static bool
-read_claim(f6_projection_fold *folding, const taken_event *event, bool legal, f6_claim *claim)
-{
-	const f6_event_row *row = &event->row;
-	const f6_event_type *type = f6_claim_type(folding->types, type_key(row));
-	JsonbValue data;
-
-	if (f6_claim_handler(type)->way == F6_FOLD_NOTHING || (legal && !type->legal_when_claimed))
-		return false;
-	/* A date of effect without an offset is of the projection's time zone. */
-	if (type->valid_from != NULL)
-		set_settings(folding);
-	claim->position = event_position(event);
-	claim->id = *event_id(event);
-	claim->occurred_at = DatumGetTimestampTz(f6_event_value(row, F6_EVENT_OCCURRED_AT));
-	claim->type = type;
-	claim->stored_type = type;
-	claim->data = DatumGetJsonbP(f6_event_value(row, F6_EVENT_DATA));
-	claim->row = event->header;
-	f6_jsonb_root(claim->data, &data);
-	claim->material_time = type->valid_from == NULL
-							   ? claim->occurred_at
-							   : f6_material_time(type, &data, claim->occurred_at);
-	return true;
-}
-
-/* each_claim_key passes on the keys of a claim as it counts. */
-static void
-each_claim_key(f6_projection_fold *folding, f6_claim_types *types, const f6_claim *claim,
-			   f6_key_receiver receive, void *state)
-{
-	f6_projection *projection = folding->projection;
-	Datum event = PointerGetDatum(claim->row);
-
-	/* Its objects are the same in every version. */
-	if (projection->key_text != NULL)
-		event = f6_claim_row(types, claim, f6_claim_data(types, claim));
-	f6_projection_key_each(projection->key, event, receive, state);
-}
-
-/* decides tells whether an event that is no claim may change what the projection counts. */
-static bool
-decides(const f6_projection_fold *folding, const taken_event *event)
-{
-	return folding->projection->legal ||
-		   DatumGetObjectId(f6_event_value(&event->row, F6_EVENT_EVENT_KIND)) ==
-			   folding->correction_kind;
-}
-
-/* What is passed on of a thread: the keys of its claims, as recorded and as its corrections restate them. */
-typedef struct thread_reader
-{
-	f6_projection_fold *folding;
-	List *claims; /* of f6_claim */
-	List *said;	  /* by corrections: of f6_claim, without a type of their own */
-	f6_key_receiver receive;
-	void *state;
-} thread_reader;
-
-/* says tells whether an event restates others. */
-static bool
-says(const f6_projection_fold *folding, Oid kind, const f6_claim *claim)
-{
-	JsonbValue data;
-
-	f6_jsonb_root(claim->data, &data);
-	return kind == folding->correction_kind && !f6_jsonb_is_null(&data);
-}
-
-/* read_thread_event takes note of an event of a thread. */
-static void
-read_thread_event(void *state, const f6_object_event *event)
-{
-	thread_reader *reader = state;
-	f6_projection_fold *folding = reader->folding;
-	f6_claim *claim = palloc0(sizeof(f6_claim));
-
-	claim->position = event->position;
-	claim->id = event->id;
-	claim->occurred_at = event->occurred_at;
-	claim->type = f6_claim_type(folding->types, event->type);
-	claim->data = DatumGetJsonbPCopy(event->data);
-	claim->row = DatumGetHeapTupleHeader(datumCopy(event->row, false, -1));
-	if (event->kind == folding->claim_kind)
-		reader->claims = lappend(reader->claims, claim);
-	else if (says(folding, event->kind, claim))
-		reader->said = lappend(reader->said, claim);
-}
-
-/* read_decision takes note of the event that a thread is read for, which may not be in the log yet. */
-static void
-read_decision(thread_reader *reader, const taken_event *event)
-{
-	const f6_event_row *row = &event->row;
-	f6_claim *claim = palloc0(sizeof(f6_claim));
-
-	claim->occurred_at = DatumGetTimestampTz(f6_event_value(row, F6_EVENT_OCCURRED_AT));
-	claim->type = f6_claim_type(reader->folding->types, type_key(row));
-	claim->data = DatumGetJsonbP(f6_event_value(row, F6_EVENT_DATA));
-	if (says(reader->folding, DatumGetObjectId(f6_event_value(row, F6_EVENT_EVENT_KIND)), claim))
-		reader->said = lappend(reader->said, claim);
-}
-
-/* ids_of returns the ids of an event and of what it references, an array. */
-static Datum
-ids_of(const taken_event *event)
-{
-	ArrayBuildState *ids = NULL;
-	ArrayIterator references;
-	Datum id;
-	bool isnull;
-
-	ids =
-		accumArrayResult(ids, UUIDPGetDatum(event_id(event)), false, UUIDOID, CurrentMemoryContext);
-	references = array_create_iterator(
-		DatumGetArrayTypeP(f6_event_value(&event->row, F6_EVENT_REFERENCE)), 0, NULL);
-	while (array_iterate(references, &id, &isnull))
-		ids = accumArrayResult(ids, id, isnull, UUIDOID, CurrentMemoryContext);
-	return makeArrayResult(ids, CurrentMemoryContext);
-}
-
-/* each_restated_key passes on the keys of a claim as a correction would restate it. */
-static void
-each_restated_key(thread_reader *reader, const f6_claim *claim, const f6_claim *said)
-{
-	f6_claim restated = *claim;
-
-	restated.data = said->data;
-	restated.occurred_at = said->occurred_at;
-	if (strcmp(claim->type->event_type, said->type->event_type) == 0)
-		restated.type = said->type;
-	each_claim_key(reader->folding, reader->folding->types, &restated, reader->receive,
-				   reader->state);
-}
-
-/* each_thread_key passes on the keys that the claims of an event's thread have, or may have had. */
-static void
-each_thread_key(f6_projection_fold *folding, const taken_event *event, f6_key_receiver receive,
-				void *state)
-{
-	thread_reader reader = { folding, NIL, NIL, receive, state };
-	int64 until = folding->until == 0 ? PG_INT64_MAX : folding->until;
-	f6_object_reading reading = { .positions = f6_event_thread(ids_of(event), until),
-								  .known_at = DT_NOEND,
-								  .with_row = true };
-	ListCell *cell;
-	ListCell *other;
-
-	read_decision(&reader, event);
-	f6_object_events_read(&reading, read_thread_event, &reader);
-	foreach (cell, reader.claims)
-	{
-		const f6_claim *claim = lfirst(cell);
-
-		if (f6_claim_handler(claim->type)->way == F6_FOLD_NOTHING)
-			continue;
-		each_claim_key(folding, folding->types, claim, receive, state);
-		foreach (other, reader.said)
-			each_restated_key(&reader, claim, lfirst(other));
-	}
-}
-
-/* each_decided_key passes on the keys of the rows that a correction or validation may change. */
-static void
-each_decided_key(f6_projection_fold *folding, const taken_event *event, f6_key_receiver receive,
-				 void *state)
-{
-	/* It names all the objects of what it references. */
-	if (folding->projection->key_text == NULL)
-		f6_projection_key_each(folding->projection->key, PointerGetDatum(event->header), receive,
-							   state);
-	else
-		each_thread_key(folding, event, receive, state);
-}
-
-/* begin_reading has what is read be of now: what has been written before too, and what others have committed, whose rows these are as well. */
-static void
-begin_reading(void)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-}
-
 /* describe says of an error which event was being folded. */
 static void
 describe(void *id)
@@ -610,122 +345,73 @@ describe(void *id)
 	errcontext("fold of event %s", f6_uuid_text(id));
 }
 
-/* needs_upcast tells whether a claim is brought to another version to be read, as code of others may do. */
-static bool
-needs_upcast(f6_projection_fold *folding, const f6_claim *claim)
-{
-	return f6_claim_upcast(folding->types, claim->type) != NULL;
-}
-
-/* take_claim folds a claim into its rows. */
+/* take_event folds a claim into its rows; those that another event may change are to be folded anew. */
 static void
-take_claim(f6_projection_fold *folding, const taken_event *event)
+take_event(f6_projection_fold *folding, const f6_projection_event *event)
 {
 	f6_claim claim = { 0 };
-	claim_taker taker = { folding, folding->types, &claim };
+	claim_taker claims = { folding, folding->reader->types, &claim };
+	anew_taker anew = { folding, f6_projection_event_position(event) };
 
-	if (!read_claim(folding, event, folding->projection->legal, &claim))
-		return;
-	if (needs_upcast(folding, &claim))
-		set_settings(folding);
-	each_claim_key(folding, folding->types, &claim, take_claim_for, &taker);
+	if (!event->is_claim)
+		f6_projection_decision_keys(folding->reader, event, take_anew, &anew);
+	else if (f6_projection_claim_read(folding->reader, event, folding->projection->legal, &claim))
+		f6_projection_claim_keys(folding->reader, claims.types, &claim, take_claim_for, &claims);
 }
 
-/* take_decision has the rows folded anew that a correction or validation may change. */
+/* meet_event takes note of the rows that an event concerns. */
 static void
-take_decision(f6_projection_fold *folding, const taken_event *event)
+meet_event(f6_projection_fold *folding, const f6_projection_event *event)
 {
-	anew_taker taker = { folding, event_position(event) };
+	f6_claim claim = { 0 };
 
-	if (!decides(folding, event))
-		return;
-	set_settings(folding);
-	begin_reading();
-	each_decided_key(folding, event, take_anew, &taker);
-	PopActiveSnapshot();
+	if (!event->is_claim)
+		f6_projection_decision_keys(folding->reader, event, meet_decided_key, folding);
+	else if (f6_projection_claim_read(folding->reader, event, folding->projection->legal, &claim))
+		f6_projection_claim_keys(folding->reader, folding->reader->types, &claim, meet_key,
+								 folding);
 }
 
-/* is_claim tells whether an event is a claim. */
-static bool
-is_claim(const f6_projection_fold *folding, const taken_event *event)
+/* with_event does something with an event, a value of type f6.event. */
+static void
+with_event(f6_projection_fold *folding, Datum datum,
+		   void (*use)(f6_projection_fold *, const f6_projection_event *))
 {
-	return DatumGetObjectId(f6_event_value(&event->row, F6_EVENT_EVENT_KIND)) ==
-		   folding->claim_kind;
+	MemoryContext caller = MemoryContextSwitchTo(folding->event);
+	ErrorContextCallback context = { error_context_stack, describe, NULL };
+	f6_projection_event event;
+
+	f6_projection_event_read(folding->reader, datum, &event);
+	context.arg = f6_projection_event_id(&event);
+	error_context_stack = &context;
+	use(folding, &event);
+	error_context_stack = context.previous;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(folding->event);
 }
 
 /* f6_projection_fold_take takes the next event, a value of type f6.event: positions ascend. */
 void
 f6_projection_fold_take(f6_projection_fold *folding, Datum event)
 {
-	MemoryContext caller = MemoryContextSwitchTo(folding->event);
-	ErrorContextCallback context = { error_context_stack, describe, NULL };
-	taken_event taken;
-
-	read_event(folding, event, &taken);
-	context.arg = event_id(&taken);
-	error_context_stack = &context;
-	if (is_claim(folding, &taken))
-		take_claim(folding, &taken);
-	else
-		take_decision(folding, &taken);
-	error_context_stack = context.previous;
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(folding->event);
-}
-
-/* meet_claim takes note of the rows that a claim concerns. */
-static void
-meet_claim(f6_projection_fold *folding, const taken_event *event)
-{
-	f6_claim claim = { 0 };
-
-	if (!read_claim(folding, event, folding->projection->legal, &claim))
-		return;
-	if (needs_upcast(folding, &claim))
-		set_settings(folding);
-	each_claim_key(folding, folding->types, &claim, meet_key, folding);
-}
-
-/* meet_decision takes note of the rows that a correction or validation may change. */
-static void
-meet_decision(f6_projection_fold *folding, const taken_event *event)
-{
-	if (!decides(folding, event))
-		return;
-	set_settings(folding);
-	begin_reading();
-	each_decided_key(folding, event, meet_decided_key, folding);
-	PopActiveSnapshot();
+	with_event(folding, event, take_event);
 }
 
 /* f6_projection_fold_meet takes note of the rows that an event concerns, which is to be taken when they are locked. */
 void
 f6_projection_fold_meet(f6_projection_fold *folding, Datum event)
 {
-	MemoryContext caller = MemoryContextSwitchTo(folding->event);
-	ErrorContextCallback context = { error_context_stack, describe, NULL };
-	taken_event met;
-
-	read_event(folding, event, &met);
-	context.arg = event_id(&met);
-	error_context_stack = &context;
-	if (is_claim(folding, &met))
-		meet_claim(folding, &met);
-	else
-		meet_decision(folding, &met);
-	error_context_stack = context.previous;
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(folding->event);
+	with_event(folding, event, meet_event);
 }
 
 /* f6_projection_fold_is_claim tells whether an event is a claim, whose rows it tells itself. */
 bool
 f6_projection_fold_is_claim(const f6_projection_fold *folding, Datum event)
 {
-	taken_event taken;
+	f6_projection_event read;
 
-	read_event(folding, event, &taken);
-	return is_claim(folding, &taken);
+	f6_projection_event_read(folding->reader, event, &read);
+	return read.is_claim;
 }
 
 /* compare_rows brings rows in the order of their keys, for qsort_arg. */
@@ -876,12 +562,13 @@ is_wanted(void *state, Datum event)
 	f6_projection_fold *folding = state;
 	MemoryContext caller = MemoryContextSwitchTo(folding->event);
 	f6_claim claim = { 0 };
-	taken_event taken;
+	f6_projection_event read;
 
-	read_event(folding, event, &taken);
+	f6_projection_event_read(folding->reader, event, &read);
 	/* Without legal force when it was claimed, it may have that by now. */
-	if (read_claim(folding, &taken, false, &claim))
-		each_claim_key(folding, folding->types, &claim, want_key, &wanted);
+	if (f6_projection_claim_read(folding->reader, &read, false, &claim))
+		f6_projection_claim_keys(folding->reader, folding->reader->types, &claim, want_key,
+								 &wanted);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(folding->event);
 	return wanted.is_wanted;
@@ -911,7 +598,8 @@ fold_keys(f6_projection_fold *folding, row **list, uint64 count)
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(folding->event);
-		each_claim_key(folding, claims->types, &claims->claims[i], fold_counted_for, &taker);
+		f6_projection_claim_keys(folding->reader, claims->types, &claims->claims[i],
+								 fold_counted_for, &taker);
 		MemoryContextSwitchTo(reading);
 		MemoryContextReset(folding->event);
 	}
@@ -929,8 +617,8 @@ fold_anew(f6_projection_fold *folding, row **list, uint64 count)
 		any = list[i]->is_anew;
 	if (!any)
 		return;
-	set_settings(folding);
-	begin_reading();
+	f6_projection_settings(folding->projection, folding->acting);
+	f6_projection_reading_begin();
 	if (folding->projection->key_text != NULL)
 		fold_keys(folding, list, count);
 	else
@@ -950,7 +638,7 @@ fold_anew(f6_projection_fold *folding, row **list, uint64 count)
 static void
 write_end(f6_projection_fold *folding, row *row, const f6_projection_row *written)
 {
-	set_settings(folding);
+	f6_projection_settings(folding->projection, folding->acting);
 	if (row->is_there)
 		f6_projection_row_delete(folding->table, row->key);
 	/* Of nothing at all nobody has to know how far it had come. */
@@ -1041,7 +729,7 @@ let_go(f6_projection_fold *folding, const row *row)
 {
 	if (!row->has_end || (!row->is_there && row->last_position > 0))
 		return;
-	set_settings(folding);
+	f6_projection_settings(folding->projection, folding->acting);
 	f6_projection_end_forget(folding->projection, row->key);
 }
 

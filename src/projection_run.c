@@ -187,8 +187,7 @@ begin_run(run *run, f6_projection *projection, bool with_others, int64 until, f6
 		run->folding = f6_projection_fold_begin(projection, with_others, until, acting);
 	else
 	{
-		if (acting != NULL)
-			f6_act_by_settings(projection->time_zone, acting);
+		f6_projection_settings(projection, acting);
 		f6_projection_compile(projection);
 		fmgr_info_copy(&run->handler, &projection->handler, CurrentMemoryContext);
 	}
@@ -346,7 +345,7 @@ resume(run *run, bool are_rows_written)
 {
 	f6_projection_act_as_user(run->projection, &run->acting);
 	if (run->folding == NULL)
-		f6_act_by_settings(run->projection->time_zone, &run->acting);
+		f6_projection_settings(run->projection, &run->acting);
 	else
 		f6_projection_fold_resume(run->folding, are_rows_written);
 }
