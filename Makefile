@@ -6,7 +6,7 @@ MODULE_big = f6
 
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
-	guc acting relation registry spi_connection index_plan table_writer jsonb_walk json_tree json_pointer json_patch uuid uuid_array iso_time uri \
+	guc acting relation registry spi_connection own_statement index_plan table_writer jsonb_walk json_tree json_pointer json_patch uuid uuid_array iso_time uri \
 	format format_time format_text format_uri format_address format_mail format_host format_idna \
 	metaschema schema_document schema_dialect schema_resource schema_regex schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \
@@ -14,7 +14,7 @@ SOURCES = \
 	registered_function instruction upcast_steps upcast_chain event_type event_type_trigger zone guard sequence marker horizon lock \
 	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
-	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find read events_between event_graph consequence decision \
+	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find reading read events_between event_graph consequence decision \
 	event_thread projection_direct projection_table projection_source projection_event projection_fold projection_run projection_inline projection_progress projection_making projection_refresh projection_admin projection_live projection_rebuild rebuild_helper \
 	worker init
 

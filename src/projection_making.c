@@ -17,6 +17,7 @@
 
 #include "f6.h"
 #include "event_type.h"
+#include "own_statement.h"
 #include "projection_making.h"
 #include "projection_progress.h"
 #include "spi_connection.h"

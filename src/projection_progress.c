@@ -15,6 +15,7 @@
 #include "f6.h"
 #include "errors.h"
 #include "lock.h"
+#include "own_statement.h"
 #include "projection_progress.h"
 #include "relation.h"
 #include "spi_connection.h"
@@ -96,26 +97,6 @@ f6_appends_pause(void)
 	f6_locks_query(&locks);
 	f6_locks_query_all(&locks);
 	f6_locks_take(&locks);
-}
-
-/* f6_run_own_nulls runs a statement as f6_run_own does, with parameters that may be NULL. */
-void
-f6_run_own_nulls(const char *text, int count, Oid *types, Datum *values, const char *nulls,
-				 bool reads)
-{
-	f6_acting before;
-
-	f6_act_as(f6_relation_owner(f6_relation_oid(F6_PROJECTION_PROGRESS)), NULL, &before);
-	if (SPI_execute_with_args(text, count, types, values, nulls, reads, 0) < 0)
-		elog(ERROR, "could not run a statement on the tables of projections");
-	f6_act_end(&before);
-}
-
-/* f6_run_own runs a statement on the tables in which f6 keeps what it knows of projections, as their owner; inside an SPI connection. */
-void
-f6_run_own(const char *text, int count, Oid *types, Datum *values, bool reads)
-{
-	f6_run_own_nulls(text, count, types, values, NULL, reads);
 }
 
 /* f6_projection_position returns the position up to which a projection has the events, in the active snapshot, or in a new one. */

@@ -22,6 +22,7 @@
 #include "f6.h"
 #include "errors.h"
 #include "horizon.h"
+#include "own_statement.h"
 #include "projection_making.h"
 #include "projection_progress.h"
 #include "projection_rebuild.h"

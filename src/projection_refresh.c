@@ -20,6 +20,7 @@
 #include "errors.h"
 #include "event.h"
 #include "horizon.h"
+#include "own_statement.h"
 #include "projection_making.h"
 #include "projection_progress.h"
 #include "projection_refresh.h"

@@ -2,19 +2,14 @@
  * read.c
  *		Reading the log by a query: what follows a position, and what a decision depends on.
  *
- * Which events match is found in the indexes, below the level of statements; the events themselves are read as the caller,
- * who sees what privileges and policies allow.  Each function reads with one snapshot, taken after the horizon: only then
- * does the snapshot see all that is at or below it.  In a transaction whose snapshot is older, the log is taken to end
- * before the first event that the snapshot does not see.
+ * Each function reads with one snapshot: see reading.c.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -24,23 +19,16 @@
 #include "errors.h"
 #include "event.h"
 #include "event_query.h"
-#include "event_scan.h"
 #include "horizon.h"
-#include "index_plan.h"
+#include "reading.h"
 #include "relation.h"
-#include "spi_connection.h"
 #include "state.h"
-#include "upcast.h"
 
 F6_FUNCTION(f6_read);
 F6_FUNCTION(f6_read_context);
 
 /* How many events are read at a time. */
 #define EVENTS_AT_A_TIME 1000
-
-#define READ_QUERY \
-	"select e from f6.event as e where e.\"position\" operator(pg_catalog.=) any ($1) " \
-	"order by e.\"position\""
 
 /* columns of f6.context */
 enum context_column
@@ -51,177 +39,22 @@ enum context_column
 	CONTEXT_COLUMNS
 };
 
-/* What is read: a part of the log that one snapshot sees. */
-typedef struct reading
-{
-	Relation event;
-	const f6_query *query;
-	Snapshot snapshot;
-	int64 horizon;
-	int64 end; /* the log is read up to there */
-} reading;
-
-/* Positions in order, some of which may be nobody's. */
-typedef struct positions
-{
-	int count;
-	int64 *list;
-} positions;
-
-/* reading_begin readies the reading of what matches a query; its snapshot is the active one until reading_end. */
+/* put_row adds an event to a function's result. */
 static void
-reading_begin(reading *read, Jsonb *query)
+put_row(void *state, HeapTuple row)
 {
-	read->query = f6_query_read(query);
-	read->event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
-	f6_event_check_columns(RelationGetDescr(read->event));
-	read->horizon = f6_horizon_now(true);
-	/* What this transaction has appended before belongs to the log, as it sees it. */
-	CommandCounterIncrement();
-	PushActiveSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()
-												   : GetLatestSnapshot());
-	read->snapshot = GetActiveSnapshot();
-	read->end = PG_INT64_MAX;
-}
+	ReturnSetInfo *returned = state;
 
-/* reading_end ends it. */
-static void
-reading_end(reading *read)
-{
-	PopActiveSnapshot();
-	table_close(read->event, AccessShareLock);
-}
-
-/* merge_positions returns the first of two lists in order, each position once, at most so many. */
-static positions
-merge_positions(positions a, positions b, int limit)
-{
-	positions merged = { 0, palloc_extended(sizeof(int64) * Max(a.count + b.count, 1),
-											MCXT_ALLOC_HUGE) };
-	int i = 0;
-	int j = 0;
-
-	while (merged.count < limit && (i < a.count || j < b.count))
-	{
-		bool from_a = j == b.count || (i < a.count && a.list[i] <= b.list[j]);
-		int64 position = from_a ? a.list[i++] : b.list[j++];
-
-		if (merged.count == 0 || merged.list[merged.count - 1] != position)
-			merged.list[merged.count++] = position;
-	}
-	return merged;
-}
-
-/* scan_positions returns the first positions after the given one at which events may match some items, at most so many. */
-static positions
-scan_positions(const reading *read, const f6_query *items, int64 after, int limit)
-{
-	f6_event_scan *scan = f6_event_scan_begin(items, after, read->snapshot, AccessShareLock);
-	positions found = { 0, palloc(sizeof(int64) * limit) };
-
-	while (found.count < limit && f6_event_scan_next(scan, &found.list[found.count]) &&
-		   found.list[found.count] <= read->end)
-		found.count++;
-	f6_event_scan_end(scan);
-	return found;
-}
-
-/*
- * end_before_unseen lets the log end before the first of some positions that holds an event which the snapshot does not see,
- * though it is committed.
- */
-static void
-end_before_unseen(reading *read, positions *found)
-{
-	for (int i = 0; i < found->count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (f6_event_find_at(read->event, found->list[i], read->snapshot, NULL) ||
-			!f6_event_find_at(read->event, found->list[i], SnapshotSelf, NULL))
-			continue;
-		read->end = found->list[i] - 1;
-		found->count = i;
-	}
-}
-
-/* next_positions returns the next positions at which the reading may find events, none at its end. */
-static positions
-next_positions(reading *read, int64 after, int limit)
-{
-	positions found = { 0, NULL };
-
-	for (int i = 0; i < read->query->count;)
-	{
-		f6_query items = f6_query_part(read->query, i);
-
-		found = merge_positions(found, scan_positions(read, &items, after, limit), limit);
-		i += items.count;
-	}
-	if (IsolationUsesXactSnapshot())
-		end_before_unseen(read, &found);
-	return found;
-}
-
-/* position_array returns positions as an array of SQL. */
-static Datum
-position_array(const positions *found)
-{
-	Datum *elements = palloc_extended(sizeof(Datum) * Max(found->count, 1), MCXT_ALLOC_HUGE);
-
-	for (int i = 0; i < found->count; i++)
-		elements[i] = Int64GetDatum(found->list[i]);
-	return PointerGetDatum(
-		construct_array(elements, found->count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE));
-}
-
-/* run_query reads the events at some positions into SPI's result, as the caller, inside an SPI connection. */
-static void
-run_query(Datum position_array)
-{
-	static f6_index_plan plan = { .text = READ_QUERY,
-								  .parameter_count = 1,
-								  .types = { INT8ARRAYOID } };
-	int result = SPI_execute_plan(f6_index_plan_ready(&plan), &position_array, NULL, true, 0);
-
-	if (result != SPI_OK_SELECT)
-		elog(ERROR, "could not read events: %s", SPI_result_code_string(result));
-}
-
-/* read_row returns a row that the query has found, in the version to read; that is the stored one, if it is not upcast. */
-static HeapTuple
-read_row(FmgrInfo *call_site, TupleDesc descriptor, uint64 number, HeapTuple stored)
-{
-	HeapTuple upcast;
-	bool isnull;
-
-	memset(stored, 0, sizeof(*stored));
-	stored->t_data = DatumGetHeapTupleHeader(
-		SPI_getbinval(SPI_tuptable->vals[number], SPI_tuptable->tupdesc, 1, &isnull));
-	stored->t_len = HeapTupleHeaderGetDatumLength(stored->t_data);
-	upcast = f6_upcast_row(call_site, stored, descriptor, NULL);
-	return upcast != NULL ? upcast : stored;
+	tuplestore_puttuple(returned->setResult, row);
 }
 
 /* put_events adds the events at some positions to a function's result, at most so many; it returns how many. */
 static int
-put_events(FunctionCallInfo fcinfo, const positions *found, int limit)
+put_events(FunctionCallInfo fcinfo, const f6_found *found, int limit)
 {
 	ReturnSetInfo *returned = (ReturnSetInfo *) fcinfo->resultinfo;
-	uint64 count;
 
-	f6_spi_connect();
-	run_query(position_array(found));
-	count = Min(SPI_processed, (uint64) limit);
-	for (uint64 i = 0; i < count; i++)
-	{
-		HeapTupleData stored;
-
-		CHECK_FOR_INTERRUPTS();
-		tuplestore_puttuple(returned->setResult,
-							read_row(fcinfo->flinfo, returned->setDesc, i, &stored));
-	}
-	SPI_finish();
-	return (int) count;
+	return f6_reading_rows(fcinfo->flinfo, returned->setDesc, found, limit, put_row, returned);
 }
 
 /* read_after reads a function's argument after: the position up to which the caller knows the log. */
@@ -263,8 +96,8 @@ f6_read(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext working;
-	reading read;
-	positions found;
+	f6_reading read;
+	f6_found found;
 	int64 after;
 	int room;
 	int limit;
@@ -273,14 +106,14 @@ f6_read(PG_FUNCTION_ARGS)
 	require_query(fcinfo);
 	after = read_after(fcinfo, 1);
 	room = read_max_events(fcinfo, 2);
-	reading_begin(&read, PG_GETARG_JSONB_P(0));
+	f6_reading_begin(&read, PG_GETARG_JSONB_P(0));
 	read.end = read.horizon;
 	working = AllocSetContextCreate(caller, "f6 read", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(working);
 	do
 	{
 		limit = Min(room, EVENTS_AT_A_TIME);
-		found = next_positions(&read, after, limit);
+		found = f6_reading_next(&read, after, limit);
 		/* Also where there are none: who may not read must not learn even that. */
 		room -= put_events(fcinfo, &found, room);
 		if (found.count > 0)
@@ -289,31 +122,8 @@ f6_read(PG_FUNCTION_ARGS)
 	} while (found.count == limit && room > 0);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(working);
-	reading_end(&read);
+	f6_reading_end(&read);
 	return (Datum) 0;
-}
-
-/* all_positions returns all positions after the given one at which the reading may find events. */
-static positions
-all_positions(reading *read, int64 after)
-{
-	positions all = { 0, palloc(sizeof(int64) * EVENTS_AT_A_TIME) };
-	int room = EVENTS_AT_A_TIME;
-	positions found;
-
-	do
-	{
-		found =
-			next_positions(read, all.count > 0 ? all.list[all.count - 1] : after, EVENTS_AT_A_TIME);
-		if (all.count + found.count > room)
-		{
-			room *= 2;
-			all.list = repalloc_huge(all.list, sizeof(int64) * room);
-		}
-		memcpy(all.list + all.count, found.list, sizeof(int64) * found.count);
-		all.count += found.count;
-	} while (found.count == EVENTS_AT_A_TIME);
-	return all;
 }
 
 /*
@@ -325,10 +135,10 @@ all_positions(reading *read, int64 after)
  * event is found now.
  */
 static int64
-context_position(reading *read, const positions *known)
+context_position(f6_reading *read, const f6_found *known)
 {
 	int64 last = known->count > 0 ? known->list[known->count - 1] : 0;
-	positions later;
+	f6_found later;
 	f6_locks locks;
 
 	if (!IsolationUsesXactSnapshot() && last <= read->horizon)
@@ -343,56 +153,51 @@ context_position(reading *read, const positions *known)
 		f6_positions_settle();
 	}
 	read->end = Min(read->end, last);
-	later = all_positions(read, read->horizon);
-	end_before_unseen(read, &later);
+	later = f6_reading_all(read, read->horizon);
+	f6_reading_end_before_unseen(read, &later);
 	return read->end;
 }
 
-/* get_events reads the events at some positions, each as a value of f6.event in the current memory context; it returns how many. */
-static int
-get_events(FunctionCallInfo fcinfo, const reading *read, const positions *known, Datum *events)
+/* Events that are collected. */
+typedef struct event_list
 {
-	MemoryContext caller = CurrentMemoryContext;
-	TupleDesc descriptor = RelationGetDescr(read->event);
+	MemoryContext context;
+	TupleDesc descriptor;
+	Datum *events;
 	int count;
+} event_list;
 
-	f6_spi_connect();
-	run_query(position_array(known));
-	count = (int) SPI_processed;
-	for (int i = 0; i < count; i++)
-	{
-		HeapTupleData stored;
-		MemoryContext own;
-		HeapTuple row;
+/* keep_event adds an event to a list. */
+static void
+keep_event(void *state, HeapTuple row)
+{
+	event_list *list = state;
+	MemoryContext caller = MemoryContextSwitchTo(list->context);
 
-		CHECK_FOR_INTERRUPTS();
-		row = read_row(fcinfo->flinfo, descriptor, i, &stored);
-		own = MemoryContextSwitchTo(caller);
-		events[i] = heap_copy_tuple_as_datum(row, descriptor);
-		MemoryContextSwitchTo(own);
-	}
-	SPI_finish();
-	return count;
+	list->events[list->count++] = heap_copy_tuple_as_datum(row, list->descriptor);
+	MemoryContextSwitchTo(caller);
 }
 
 /* event_array returns the events at some positions as an array of f6.event. */
 static Datum
-event_array(FunctionCallInfo fcinfo, const reading *read, const positions *known)
+event_array(FunctionCallInfo fcinfo, const f6_reading *read, const f6_found *known)
 {
 	Oid row_type = RelationGetForm(read->event)->reltype;
-	Datum *events = palloc_extended(sizeof(Datum) * Max(known->count, 1), MCXT_ALLOC_HUGE);
+	event_list list = { CurrentMemoryContext, RelationGetDescr(read->event),
+						palloc_extended(sizeof(Datum) * Max(known->count, 1), MCXT_ALLOC_HUGE), 0 };
 	int read_until = 0;
-	int count = 0;
 
 	do
 	{
-		positions part = { Min(known->count - read_until, EVENTS_AT_A_TIME),
-						   known->list + read_until };
+		f6_found part = { Min(known->count - read_until, EVENTS_AT_A_TIME),
+						  known->list + read_until };
 
-		count += get_events(fcinfo, read, &part, events + count);
+		(void) f6_reading_rows(fcinfo->flinfo, list.descriptor, &part, part.count, keep_event,
+							   &list);
 		read_until += part.count;
 	} while (read_until < known->count);
-	return PointerGetDatum(construct_array(events, count, row_type, -1, false, TYPALIGN_DOUBLE));
+	return PointerGetDatum(
+		construct_array(list.events, list.count, row_type, -1, false, TYPALIGN_DOUBLE));
 }
 
 /* f6_read_context(query, folded) returns the events that match a query, or their fold, and the position of what was read. */
@@ -400,8 +205,8 @@ Datum
 f6_read_context(PG_FUNCTION_ARGS)
 {
 	TupleDesc descriptor;
-	reading read;
-	positions known;
+	f6_reading read;
+	f6_found known;
 	Jsonb *state = NULL;
 	bool folded = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	Datum values[CONTEXT_COLUMNS] = { 0 };
@@ -412,16 +217,16 @@ f6_read_context(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("f6_read_context returns a row of f6.context")));
 	require_query(fcinfo);
-	reading_begin(&read, PG_GETARG_JSONB_P(0));
-	known = all_positions(&read, 0);
+	f6_reading_begin(&read, PG_GETARG_JSONB_P(0));
+	known = f6_reading_all(&read, 0);
 	if (folded)
-		state = f6_state_of_events(position_array(&known));
+		state = f6_state_of_events(f6_found_array(&known));
 	else
 		values[CONTEXT_EVENTS] = event_array(fcinfo, &read, &known);
 	values[CONTEXT_STATE] = JsonbPGetDatum(state);
 	values[CONTEXT_POSITION] = Int64GetDatum(context_position(&read, &known));
 	nulls[CONTEXT_EVENTS] = folded;
 	nulls[CONTEXT_STATE] = state == NULL;
-	reading_end(&read);
+	f6_reading_end(&read);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
