@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $histories = $ENV{F6_HISTORIES} || 60;
-my $node = new_server('snapshots', 'synchronous_commit = off', 'wal_level = replica', 'max_wal_senders = 5', 'hot_standby = on', "timezone = 'UTC'");
+my $node = new_server('snapshots', 'f6.snapshot_time = 1min', 'synchronous_commit = off', 'wal_level = replica', 'max_wal_senders = 5', 'hot_standby = on', "timezone = 'UTC'");
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 
 # Returns the answer to a query; what is set before it holds for its session.
