@@ -39,6 +39,14 @@
 #define f6_lock_is_held(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+/* The process that runs a transaction; until 16 it went by a backend's number. */
+#if PG_VERSION_NUM >= 170000
+#define f6_process_of(transaction) ProcNumberGetProc((transaction).procNumber)
+#else
+#include "storage/sinvaladt.h"
+#define f6_process_of(transaction) BackendIdGetProc((transaction).backendId)
+#endif
+
 /* From 18 an index scan can count what it costs. */
 #if PG_VERSION_NUM >= 180000
 #define f6_index_beginscan(table, index, snapshot, keys) \

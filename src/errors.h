@@ -11,6 +11,8 @@
 #define F6_ERR_FORBIDDEN_CHANGE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
 /* 55000: a version that takes no new events, or that no upcaster leads to */
 #define F6_ERR_VERSION ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
+/* 55000: an event that the consumer has no lease of */
+#define F6_ERR_LEASE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
 /* 42704: no such event, event type, version, zone or projection */
 #define F6_ERR_UNKNOWN ERRCODE_UNDEFINED_OBJECT
 /* 42710: the name stands for another definition already */

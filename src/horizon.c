@@ -30,6 +30,7 @@
 #include "marker.h"
 #include "relation.h"
 #include "sequence.h"
+#include "waiting.h"
 
 F6_FUNCTION(f6_horizon);
 F6_FUNCTION(f6_list_in_flight);
@@ -77,7 +78,10 @@ f6_position_next(void)
 	int64 position;
 
 	if (announced < 0)
+	{
 		announced = f6_marker_set();
+		f6_wake_at_end();
+	}
 	position = nextval_internal(f6_relation_oid(F6_EVENT_POSITION_SEQUENCE), false);
 	if (position <= announced)
 		ereport(
@@ -94,6 +98,7 @@ void
 f6_horizon_hold(void)
 {
 	f6_marker_set_zero();
+	f6_wake_at_end();
 }
 
 /* last_visible returns the highest position that a snapshot taken now sees, 0 if none. */

@@ -38,7 +38,8 @@ typedef enum lock_kind
 	LOCK_ID,
 	LOCK_SNAPSHOTS,
 	LOCK_FIELD,
-	LOCK_WORKER
+	LOCK_WORKER,
+	LOCK_WAITING
 } lock_kind;
 
 /* What a lock is for, as bits. */
@@ -422,6 +423,33 @@ f6_lock_worker_process(Oid database)
 			return lock->pid;
 	}
 	return 0;
+}
+
+/* f6_lock_wait says that the session waits for the end of appends: a lock that nobody conflicts with. */
+void
+f6_lock_wait(void)
+{
+	LOCKTAG tag = lock_tag(LOCK_WAITING, 0);
+
+	(void) LockAcquire(&tag, ShareLock, false, true);
+}
+
+/* f6_unlock_wait says that it does so no longer. */
+void
+f6_unlock_wait(void)
+{
+	LOCKTAG tag = lock_tag(LOCK_WAITING, 0);
+
+	(void) LockRelease(&tag, ShareLock, false);
+}
+
+/* f6_lock_waiting returns the transactions of the database's other sessions that wait. */
+VirtualTransactionId *
+f6_lock_waiting(int *count)
+{
+	LOCKTAG tag = lock_tag(LOCK_WAITING, 0);
+
+	return GetLockConflicts(&tag, ExclusiveLock, count);
 }
 
 /* f6_locks_are_held_by_others tells whether a condition might have to wait for these locks now. */

@@ -5,6 +5,7 @@
 #ifndef F6_LOCK_H
 #define F6_LOCK_H
 
+#include "storage/lock.h"
 #include "utils/uuid.h"
 
 typedef struct f6_lock f6_lock;
@@ -31,6 +32,9 @@ extern bool f6_lock_try_snapshots(const pg_uuid_t *object);
 extern bool f6_lock_field(const char *path, bool legal, bool wait);
 extern bool f6_lock_worker(void);
 extern int f6_lock_worker_process(Oid database);
+extern void f6_lock_wait(void);
+extern void f6_unlock_wait(void);
+extern VirtualTransactionId *f6_lock_waiting(int *count);
 extern bool f6_locks_are_held_by_others(f6_locks *locks);
 
 #endif /* F6_LOCK_H */

@@ -7,7 +7,7 @@
 
 #include "executor/spi.h"
 
-#define F6_OWN_PARAMETERS 8
+#define F6_OWN_PARAMETERS 12
 
 /* A statement that is run often, and its plan. */
 typedef struct f6_own_statement

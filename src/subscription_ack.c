@@ -1,0 +1,290 @@
+/*
+ * subscription_ack.c
+ *		What consumers say of the events that they were given: f6_ack and f6_nack.
+ *
+ * Both refuse what the consumer has no lease of any more, so that the transaction is rolled back in which a consumer has done something about an event
+ * that another one has been given since.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "event.h"
+#include "own_statement.h"
+#include "spi_connection.h"
+#include "subscription.h"
+#include "waiting.h"
+
+F6_FUNCTION(f6_ack);
+F6_FUNCTION(f6_nack);
+
+/* What a consumer says something about. */
+typedef struct saying
+{
+	f6_subscription *subscription;
+	int64 position;
+	char *consumer;
+	f6_uuids objects; /* of the event there */
+	bool is_parked;
+	f6_partition partition; /* where that event is delivered, locked */
+} saying;
+
+static f6_own_statement find_parked = {
+	.text = "select is_delivered from f6.parked_event"
+			" where subscription_id = $1 and \"position\" = $2",
+	.parameter_count = 2,
+	.types = { INT4OID, INT8OID },
+};
+
+static f6_own_statement find_delivered = {
+	.text = "select from f6.parked_event"
+			" where subscription_id = $1 and partition = $2 and is_delivered limit 1",
+	.parameter_count = 2,
+	.types = { INT4OID, INT4OID },
+};
+
+static f6_own_statement forget_parked = {
+	.text = "delete from f6.parked_event where subscription_id = $1 and partition = $2"
+			" and \"position\" <= $3 and is_delivered",
+	.parameter_count = 3,
+	.types = { INT4OID, INT4OID, INT8OID },
+};
+
+static f6_own_statement forget_failures = {
+	.text = "delete from f6.subscription_failure where subscription_id = $1 and partition = $2"
+			" and \"position\" <= $3",
+	.parameter_count = 3,
+	.types = { INT4OID, INT4OID, INT8OID },
+};
+
+static f6_own_statement note_failure = {
+	.text = "insert into f6.subscription_failure as f (subscription_id, \"position\", partition,"
+			" attempts, reason, failed_at, retry_at)"
+			" values ($1, $3, $2, 1, $4, clock_timestamp(), clock_timestamp() + least($5, $6))"
+			" on conflict (subscription_id, \"position\") do update set attempts = f.attempts + 1,"
+			" reason = excluded.reason, failed_at = excluded.failed_at,"
+			" retry_at = clock_timestamp() + least($5 * 2 ^ least(f.attempts, 30), $6)"
+			" returning attempts, retry_at",
+	.parameter_count = 6,
+	.types = { INT4OID, INT4OID, INT8OID, TEXTOID, INTERVALOID, INTERVALOID },
+};
+
+static f6_own_statement park_failure = {
+	.text = "with failed as (delete from f6.subscription_failure"
+			" where subscription_id = $1 and \"position\" = $3 returning attempts, reason)"
+			" insert into f6.parked_event (subscription_id, partition, \"position\", object_ids,"
+			" attempts, reason, parked_at)"
+			" select $1, $2, $3, $4, attempts, reason, clock_timestamp() from failed",
+	.parameter_count = 4,
+	.types = { INT4OID, INT4OID, INT8OID, UUIDARRAYOID },
+};
+
+static f6_own_statement park_again = {
+	.text = "update f6.parked_event set attempts = attempts + 1, reason = $4, replay = false"
+			" where subscription_id = $1 and partition = $2 and \"position\" = $3",
+	.parameter_count = 4,
+	.types = { INT4OID, INT4OID, INT8OID, TEXTOID },
+};
+
+static f6_own_statement take_back = {
+	.text = "update f6.parked_event set is_delivered = false"
+			" where subscription_id = $1 and partition = $2 and is_delivered",
+	.parameter_count = 2,
+	.types = { INT4OID, INT4OID },
+};
+
+/* run runs a statement on f6's own tables about what is said, and returns how many rows it found or changed. */
+static uint64
+run(f6_own_statement *statement, const saying *said)
+{
+	Datum values[] = { Int32GetDatum(said->subscription->id), Int32GetDatum(said->partition.number),
+					   Int64GetDatum(said->position) };
+	uint64 count;
+
+	f6_spi_connect();
+	f6_own_run(statement, values, NULL);
+	count = SPI_processed;
+	SPI_finish();
+	return count;
+}
+
+/* read_objects reads the objects of the event that something is said about, which there must be. */
+static void
+read_objects(saying *said)
+{
+	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	f6_event_row row;
+
+	if (!f6_event_find_at(event, said->position, snapshot, &row))
+		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
+						errmsg("there is no event at position " INT64_FORMAT, said->position)));
+	f6_uuids_read(f6_event_value(&row, F6_EVENT_OBJECT_IDS), "object_ids", &said->objects);
+	UnregisterSnapshot(snapshot);
+	table_close(event, AccessShareLock);
+}
+
+/* read_parked tells whether the event is parked; one that is not with a consumer is refused. */
+static bool
+read_parked(const saying *said)
+{
+	Datum values[] = { Int32GetDatum(said->subscription->id), Int64GetDatum(said->position) };
+	bool is_parked;
+	bool is_delivered = false;
+	bool isnull;
+
+	f6_spi_connect();
+	f6_own_run(&find_parked, values, NULL);
+	is_parked = SPI_processed > 0;
+	if (is_parked)
+		is_delivered =
+			DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	if (is_parked && !is_delivered)
+		ereport(ERROR, (errcode(F6_ERR_LEASE),
+						errmsg("the event at position " INT64_FORMAT " is parked", said->position),
+						errhint("f6_replay has it delivered again, f6_discard gives up on it.")));
+	return is_parked;
+}
+
+/* check_lease refuses what is said of an event that the consumer has not, or has no more. */
+static void
+check_lease(const saying *said)
+{
+	const f6_partition *partition = &said->partition;
+
+	if (!said->is_parked && said->position <= partition->position)
+		ereport(ERROR, (errcode(F6_ERR_LEASE),
+						errmsg("the event at position " INT64_FORMAT " is done", said->position),
+						errdetail("It has been acknowledged, or passed by f6_seek.")));
+	if (partition->consumer != NULL && strcmp(partition->consumer, said->consumer) != 0)
+		ereport(ERROR,
+				(errcode(F6_ERR_LEASE),
+				 errmsg("consumer \"%s\" has no lease of the event at position " INT64_FORMAT,
+						said->consumer, said->position),
+				 errdetail("Consumer \"%s\" has it.", partition->consumer),
+				 errhint("The lease has run out; f6_poll's parameter lease makes it longer.")));
+	if (partition->consumer == NULL || (!said->is_parked && said->position > partition->delivered))
+		ereport(ERROR, (errcode(F6_ERR_LEASE),
+						errmsg("the event at position " INT64_FORMAT " is with no consumer",
+							   said->position),
+						errhint("f6_poll delivers it.")));
+}
+
+/* read_saying reads what a consumer says something about, and locks its partition. */
+static void
+read_saying(FunctionCallInfo fcinfo, int consumer_argument, saying *said)
+{
+	f6_subscription_check_snapshot();
+	said->subscription = f6_subscription_get(fcinfo);
+	said->position = f6_subscription_position_argument(fcinfo);
+	said->consumer = PG_ARGISNULL(consumer_argument)
+						 ? pstrdup("")
+						 : text_to_cstring(PG_GETARG_TEXT_PP(consumer_argument));
+	read_objects(said);
+	if (!f6_partition_lock(said->subscription,
+						   f6_partition_home(said->subscription, &said->objects), true,
+						   &said->partition))
+		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
+						errmsg("subscription \"%s\" has ended", said->subscription->name)));
+	said->is_parked = read_parked(said);
+	check_lease(said);
+}
+
+/* write_partition writes the partition; who has nothing more of it has no lease any more. */
+static void
+write_partition(saying *said, bool is_acknowledged)
+{
+	f6_partition *partition = &said->partition;
+
+	if (partition->delivered == partition->position && run(&find_delivered, said) == 0)
+		partition->consumer = NULL;
+	else if (is_acknowledged)
+		f6_partition_lease(partition);
+	f6_partition_write(said->subscription, partition, false, is_acknowledged);
+	/* Others may go on. */
+	f6_wake_at_end();
+}
+
+/* f6_ack(name, position, consumer) acknowledges the events of a partition that were delivered up to a position. */
+Datum
+f6_ack(PG_FUNCTION_ARGS)
+{
+	saying said;
+
+	PreventCommandIfReadOnly("f6_ack()");
+	PreventCommandIfParallelMode("f6_ack()");
+	read_saying(fcinfo, 2, &said);
+	if (said.is_parked)
+		(void) run(&forget_parked, &said);
+	else
+	{
+		said.partition.position = said.position;
+		(void) run(&forget_failures, &said);
+	}
+	said.partition.expirations = 0;
+	write_partition(&said, true);
+	PG_RETURN_VOID();
+}
+
+/* fail notes that a consumer has failed at an event, and when it is delivered again; false: it is parked. */
+static bool
+fail(const saying *said, FunctionCallInfo fcinfo, Datum *retry_at)
+{
+	Datum values[] = { Int32GetDatum(said->subscription->id),
+					   Int32GetDatum(said->partition.number),
+					   Int64GetDatum(said->position),
+					   PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
+					   PointerGetDatum(said->subscription->backoff),
+					   PointerGetDatum(said->subscription->max_backoff) };
+	const char *nulls = PG_ARGISNULL(2) ? "   n  " : NULL;
+	bool is_last = said->is_parked;
+	bool isnull;
+
+	f6_spi_connect();
+	f6_own_run(said->is_parked ? &park_again : &note_failure, values, nulls);
+	if (!said->is_parked)
+	{
+		HeapTuple row = SPI_tuptable->vals[0];
+
+		*retry_at = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
+		is_last = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)) >=
+				  said->subscription->attempts;
+	}
+	if (is_last && !said->is_parked)
+	{
+		values[3] = f6_uuids_array(&said->objects);
+		f6_own_run(&park_failure, values, NULL);
+	}
+	SPI_finish();
+	return !is_last;
+}
+
+/* f6_nack(name, position, reason, consumer) gives back what was delivered, since the event at a position failed. */
+Datum
+f6_nack(PG_FUNCTION_ARGS)
+{
+	saying said;
+	Datum retry_at = (Datum) 0;
+	bool is_retried;
+
+	PreventCommandIfReadOnly("f6_nack()");
+	PreventCommandIfParallelMode("f6_nack()");
+	read_saying(fcinfo, 3, &said);
+	is_retried = fail(&said, fcinfo, &retry_at);
+	(void) run(&take_back, &said);
+	said.partition.delivered = said.partition.position;
+	said.partition.expirations = 0;
+	write_partition(&said, false);
+	if (!is_retried)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(retry_at);
+}

@@ -1,0 +1,165 @@
+/*
+ * subscription_admin.c
+ *		What is done about subscriptions beside consuming them: f6_seek, f6_replay and f6_discard.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+
+#include "f6.h"
+#include "errors.h"
+#include "own_statement.h"
+#include "spi_connection.h"
+#include "subscription.h"
+#include "waiting.h"
+
+F6_FUNCTION(f6_seek);
+F6_FUNCTION(f6_replay);
+F6_FUNCTION(f6_discard);
+
+/* start_of returns the position that a text says to start after. */
+static int64
+start_of(FunctionCallInfo fcinfo)
+{
+	Oid types[] = { TEXTOID };
+	Datum values[] = { PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1) };
+	bool isnull;
+	int64 position;
+
+	f6_spi_connect();
+	if (SPI_execute_with_args("select f6.subscription_start($1)", 1, types, values,
+							  PG_ARGISNULL(1) ? "n" : NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not find where to start");
+	position =
+		DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return position;
+}
+
+/* f6_seek(name, start) has a subscription start anew after a position, and returns that. */
+Datum
+f6_seek(PG_FUNCTION_ARGS)
+{
+	f6_subscription *subscription = f6_subscription_get(fcinfo);
+	Oid types[] = { INT4OID, INT8OID };
+	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
+	int64 position = start_of(fcinfo);
+	int partitions;
+
+	values[1] = Int64GetDatum(position);
+	f6_spi_connect();
+	(void) f6_partitions_read(subscription, true, &partitions);
+	f6_run_own("update f6.subscription_partition set \"position\" = $2, delivered = $2,"
+			   " careful_until = 0, expirations = 0, consumer = null, lease = null,"
+			   " leased_until = null"
+			   " where subscription_id = $1",
+			   lengthof(types), types, values, false);
+	f6_run_own("delete from f6.subscription_failure where subscription_id = $1", 1, types, values,
+			   false);
+	f6_run_own("delete from f6.parked_event where subscription_id = $1", 1, types, values, false);
+	SPI_finish();
+	f6_wake_at_end();
+	PG_RETURN_INT64(position);
+}
+
+/* The parked events that wait for one, and those that wait for these. */
+#define WAITING_FOR_IT \
+	"with recursive waiting as (select \"position\" from f6.parked_event" \
+	" where subscription_id = $1 and \"position\" = $2" \
+	" union select k.\"position\" from f6.parked_event as k, waiting as w" \
+	" where k.subscription_id = $1 and k.waits_for = w.\"position\")"
+
+/* check_parked refuses an event that a subscription has not parked. */
+static void
+check_parked(const f6_subscription *subscription, Datum position)
+{
+	Oid types[] = { INT4OID, INT8OID };
+	Datum values[] = { Int32GetDatum(subscription->id), position };
+
+	f6_run_own("select from f6.parked_event where subscription_id = $1 and \"position\" = $2"
+			   " for update",
+			   lengthof(types), types, values, false);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(F6_ERR_UNKNOWN),
+				 errmsg("subscription \"%s\" has not parked the event at position " INT64_FORMAT,
+						subscription->name, DatumGetInt64(position)),
+				 errhint("f6.parked lists what is parked.")));
+}
+
+/* check_order refuses a parked event that has to wait for another one, which stays parked. */
+static void
+check_order(const f6_subscription *subscription, Datum position)
+{
+	Oid types[] = { INT4OID, INT8OID };
+	Datum values[] = { Int32GetDatum(subscription->id), position };
+	Datum blocker;
+	bool isnull;
+
+	f6_run_own("select min(b.\"position\") from f6.parked_event as b, f6.parked_event as k"
+			   " where k.subscription_id = $1 and k.\"position\" = $2 and b.subscription_id = $1"
+			   " and b.\"position\" < $2 and not b.replay and b.object_ids && k.object_ids",
+			   lengthof(types), types, values, false);
+	blocker = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull)
+		return;
+	ereport(ERROR, (errcode(F6_ERR_FORBIDDEN_CHANGE),
+					errmsg("the event at position " INT64_FORMAT " waits for another",
+						   DatumGetInt64(position)),
+					errdetail("That at position " INT64_FORMAT
+							  " is about one of its objects, and stays parked.",
+							  DatumGetInt64(blocker)),
+					errhint("Replay or discard that one.")));
+}
+
+/* f6_replay(name, position) has parked events delivered again, all or one with those that wait for it, and returns how many they are. */
+Datum
+f6_replay(PG_FUNCTION_ARGS)
+{
+	f6_subscription *subscription = f6_subscription_get(fcinfo);
+	Oid types[] = { INT4OID, INT8OID };
+	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
+	int64 count;
+
+	f6_spi_connect();
+	if (PG_ARGISNULL(1))
+		f6_run_own("update f6.parked_event set replay = true"
+				   " where subscription_id = $1 and not replay",
+				   1, types, values, false);
+	else
+	{
+		values[1] = PG_GETARG_DATUM(1);
+		check_parked(subscription, values[1]);
+		check_order(subscription, values[1]);
+		f6_run_own(WAITING_FOR_IT " update f6.parked_event as k set replay = true from waiting as w"
+								  " where k.subscription_id = $1"
+								  " and k.\"position\" = w.\"position\" and not k.replay",
+				   lengthof(types), types, values, false);
+	}
+	count = (int64) SPI_processed;
+	SPI_finish();
+	f6_wake_at_end();
+	PG_RETURN_INT64(count);
+}
+
+/* f6_discard(name, position) gives up on a parked event; those that wait for it are delivered. */
+Datum
+f6_discard(PG_FUNCTION_ARGS)
+{
+	f6_subscription *subscription = f6_subscription_get(fcinfo);
+	Oid types[] = { INT4OID, INT8OID };
+	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
+
+	values[1] = Int64GetDatum(f6_subscription_position_argument(fcinfo));
+	f6_spi_connect();
+	check_parked(subscription, values[1]);
+	f6_run_own(WAITING_FOR_IT " update f6.parked_event as k set replay = true from waiting as w"
+							  " where k.subscription_id = $1 and k.\"position\" = w.\"position\"",
+			   lengthof(types), types, values, false);
+	f6_run_own("delete from f6.parked_event where subscription_id = $1 and \"position\" = $2",
+			   lengthof(types), types, values, false);
+	SPI_finish();
+	f6_wake_at_end();
+	PG_RETURN_VOID();
+}
