@@ -140,10 +140,13 @@ is(differences($_), 0, "$_ is right") foreach qw(now later);
 
 # Cancelled, ended, crashed: what was done is not done again.
 answer(q{select f6_create_projection('slow', '{Noted}', '{"*": {"function": "public.slow(jsonb,f6.event)"}}'); select f6_refresh('slow')});
+my $helpers = q{select count(*) from pg_stat_activity where backend_type = 'f6 rebuild helper'};
 sub rebuild_until_second_part
 {
 	my $rebuild = begin(q{call f6_rebuild('slow', 4)}, 'rebuild');
 
+	# As many processes help as max_parallel_maintenance_workers says; they may be done soon after the first part.
+	wait_until("select ($helpers) = 2");
 	wait_until('select count(*) > 0 from f6.rebuild where "position" = until');
 	return $rebuild;
 }
@@ -151,9 +154,6 @@ answer(q{select f6_change_fold('slow', '{"*": {"function": "public.slow(jsonb,f6
 my $rebuild = rebuild_until_second_part();
 is(answer(q{select state from f6_projections() where name = 'slow'}), 'rebuilding', 'a rebuild shows');
 like(answer(q{select done > 0 and done < total and events > 0 and events_per_second > 0 and remaining > '0 s' from f6.rebuild_progress where name = 'slow'}), qr/^t$/, 'with its progress');
-my $helpers = q{select count(*) from pg_stat_activity where backend_type = 'f6 rebuild helper'};
-wait_until("select ($helpers) = 2");
-pass('as many processes help as max_parallel_maintenance_workers says');
 answer(q{select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'rebuild'});
 like($rebuild->(), qr/canceling statement due to user request/, 'it can be interrupted');
 wait_until("select ($helpers) = 0");
