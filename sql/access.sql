@@ -23,6 +23,10 @@ grant select on f6.projection, f6.projection_skip, f6.projections, f6.rebuild, f
 -- Errors may tell of events.
 grant select on f6.projection_progress to f6_reader;
 grant insert, update, delete on f6.projection to f6_admin;
+grant select on f6.command to f6_reader, f6_writer, f6_importer, f6_admin;
+grant insert (name, handler, schema, context, fold, attempts, rejected_type), delete on f6.command to f6_admin;
+grant select on f6.command_run to f6_reader, f6_admin;
+grant delete on f6.command_run to f6_admin;
 grant select ("position", created_at) on f6.event to f6_admin;
 grant usage on sequence f6.projection_projection_id_seq to f6_admin;
 revoke execute on function f6.fill_projection(text), f6.lock_projection(text), f6.pause_appends() from public;
@@ -62,6 +66,8 @@ select pg_catalog.pg_extension_config_dump('f6.subscription_definition_subscript
 select pg_catalog.pg_extension_config_dump('f6.subscription_partition', '');
 select pg_catalog.pg_extension_config_dump('f6.subscription_failure', '');
 select pg_catalog.pg_extension_config_dump('f6.parked_event', '');
+select pg_catalog.pg_extension_config_dump('f6.command', '');
+select pg_catalog.pg_extension_config_dump('f6.command_run', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');
 select pg_catalog.pg_extension_config_dump('f6.event_position_seq', '');
 select pg_catalog.pg_extension_config_dump('f6.event_object', '');

@@ -666,3 +666,27 @@ f6_append_events(PG_FUNCTION_ARGS)
 	table_close(append.event, NoLock);
 	return (Datum) 0;
 }
+
+/*
+ * f6_append_document appends a batch as f6_append(events, after, unless) does, and returns how many events it has, with their ids and
+ * positions, in their order.
+ */
+int
+f6_append_document(Jsonb *events, const f6_condition *condition, Datum **ids, Datum **positions)
+{
+	append append = { .condition = *condition };
+
+	append.event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
+	f6_event_check_columns(RelationGetDescr(append.event));
+	append.given = f6_events_from_json(append.event, events, &append.count);
+	append_events(&append);
+	*ids = palloc_extended(sizeof(Datum) * Max(append.count, 1), MCXT_ALLOC_HUGE);
+	*positions = palloc_extended(sizeof(Datum) * Max(append.count, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < append.count; i++)
+	{
+		(*ids)[i] = append.result[i].id;
+		(*positions)[i] = Int64GetDatum(append.result[i].position);
+	}
+	table_close(append.event, NoLock);
+	return append.count;
+}

@@ -13,7 +13,7 @@
 #define F6_ERR_VERSION ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
 /* 55000: an event that the consumer has no lease of */
 #define F6_ERR_LEASE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
-/* 42704: no such event, event type, version, zone or projection */
+/* 42704: no such event, event type, version, zone, projection, subscription or command */
 #define F6_ERR_UNKNOWN ERRCODE_UNDEFINED_OBJECT
 /* 42710: the name stands for another definition already */
 #define F6_ERR_REGISTERED ERRCODE_DUPLICATE_OBJECT
@@ -23,9 +23,9 @@
 #define F6_ERR_MISSING_REFERENCE ERRCODE_FOREIGN_KEY_VIOLATION
 /* 23505: the id belongs to an event with other content */
 #define F6_ERR_DUPLICATE_ID ERRCODE_UNIQUE_VIOLATION
-/* 42883: the function of an upcaster or a fold does not exist */
+/* 42883: the function of an upcaster, a fold or a command does not exist */
 #define F6_ERR_NO_FUNCTION ERRCODE_UNDEFINED_FUNCTION
-/* 42P17: the function of an upcaster or a fold does not do for one */
+/* 42P17: the function of an upcaster, a fold or a command does not do for one */
 #define F6_ERR_BAD_FUNCTION ERRCODE_INVALID_OBJECT_DEFINITION
 /* 40001: what was decided on has changed; it may be tried again */
 #define F6_ERR_CONDITION ERRCODE_T_R_SERIALIZATION_FAILURE

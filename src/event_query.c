@@ -30,9 +30,9 @@ static void __attribute__((noreturn)) refuse_query(int item, const char *reason)
 				 "[\"UUID\"]}; either may be left out, and [{}] is all events.")));
 }
 
-/* is_uuid tells whether a text is a UUID in one of the forms that the server reads. */
-static bool
-is_uuid(const char *text, int length)
+/* f6_query_is_uuid tells whether a text is a UUID in one of the forms that the server reads. */
+bool
+f6_query_is_uuid(const char *text, int length)
 {
 	int digits = 0;
 
@@ -79,7 +79,8 @@ read_objects(const JsonbValue *list, int item, f6_query_item *result)
 		char *text;
 
 		CHECK_FOR_INTERRUPTS();
-		if (object.type != jbvString || !is_uuid(object.val.string.val, object.val.string.len))
+		if (object.type != jbvString ||
+			!f6_query_is_uuid(object.val.string.val, object.val.string.len))
 			refuse_query(item, "\"objects\" must hold UUIDs as strings.");
 		text = pnstrdup(object.val.string.val, object.val.string.len);
 		add_object(&result->objects,

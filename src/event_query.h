@@ -32,6 +32,7 @@ typedef struct f6_query
 	f6_query_item *items;
 } f6_query;
 
+extern bool f6_query_is_uuid(const char *text, int length);
 extern f6_query *f6_query_read(Jsonb *document);
 extern f6_query *f6_query_of_objects(const f6_uuids *objects);
 extern f6_query f6_query_part(const f6_query *query, int first);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "f6.h"
+#include "command.h"
 #include "event_type.h"
 #include "guc.h"
 #include "projection.h"
@@ -33,5 +34,6 @@ _PG_init(void)
 	f6_function_init();
 	f6_projection_init();
 	f6_projection_inline_init();
+	f6_command_init();
 	f6_worker_init();
 }

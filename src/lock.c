@@ -39,7 +39,8 @@ typedef enum lock_kind
 	LOCK_SNAPSHOTS,
 	LOCK_FIELD,
 	LOCK_WORKER,
-	LOCK_WAITING
+	LOCK_WAITING,
+	LOCK_COMMAND_RUN
 } lock_kind;
 
 /* What a lock is for, as bits. */
@@ -404,6 +405,17 @@ f6_lock_worker(void)
 	LOCKTAG tag = lock_tag(LOCK_WORKER, 0);
 
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* f6_lock_command_run takes the lock on the runs of a command under a key, for the rest of the transaction. */
+void
+f6_lock_command_run(const char *command, const char *key)
+{
+	LOCKTAG tag =
+		lock_tag(LOCK_COMMAND_RUN, hash_combine64(text_key(command, (int) strlen(command)),
+												  text_key(key, (int) strlen(key))));
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
 /* f6_lock_worker_process returns the process of a database's worker; 0: there is none. */

@@ -20,6 +20,7 @@
 #include "event.h"
 #include "event_query.h"
 #include "horizon.h"
+#include "read.h"
 #include "reading.h"
 #include "relation.h"
 #include "state.h"
@@ -106,7 +107,7 @@ f6_read(PG_FUNCTION_ARGS)
 	require_query(fcinfo);
 	after = read_after(fcinfo, 1);
 	room = read_max_events(fcinfo, 2);
-	f6_reading_begin(&read, PG_GETARG_JSONB_P(0));
+	f6_reading_begin(&read, f6_query_read(PG_GETARG_JSONB_P(0)));
 	read.end = read.horizon;
 	working = AllocSetContextCreate(caller, "f6 read", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(working);
@@ -217,7 +218,7 @@ f6_read_context(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("f6_read_context returns a row of f6.context")));
 	require_query(fcinfo);
-	f6_reading_begin(&read, PG_GETARG_JSONB_P(0));
+	f6_reading_begin(&read, f6_query_read(PG_GETARG_JSONB_P(0)));
 	known = f6_reading_all(&read, 0);
 	if (folded)
 		state = f6_state_of_events(f6_found_array(&known));
@@ -229,4 +230,23 @@ f6_read_context(PG_FUNCTION_ARGS)
 	nulls[CONTEXT_STATE] = state == NULL;
 	f6_reading_end(&read);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/*
+ * f6_context_read returns the position up to which all events are known that match a query, for an append after it, and the state that a
+ * program makes of them, NULL where there are none.
+ */
+int64
+f6_context_read(const f6_query *query, f6_fold_program *program, Jsonb **state)
+{
+	f6_reading read;
+	f6_found known;
+	int64 position;
+
+	f6_reading_begin(&read, query);
+	known = f6_reading_all(&read, 0);
+	*state = f6_state_by_position(f6_found_array(&known), program);
+	position = context_position(&read, &known);
+	f6_reading_end(&read);
+	return position;
 }

@@ -36,9 +36,9 @@
 
 /* f6_reading_begin readies the reading of what matches a query; its snapshot is the active one until f6_reading_end. */
 void
-f6_reading_begin(f6_reading *read, Jsonb *query)
+f6_reading_begin(f6_reading *read, const f6_query *query)
 {
-	read->query = f6_query_read(query);
+	read->query = query;
 	read->event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
 	f6_event_check_columns(RelationGetDescr(read->event));
 	read->horizon = f6_horizon_now(true);

@@ -33,7 +33,7 @@ typedef struct f6_found
 /* Who is told of an event; the row is good until the next one. */
 typedef void (*f6_reading_receiver)(void *state, HeapTuple row);
 
-extern void f6_reading_begin(f6_reading *read, Jsonb *query);
+extern void f6_reading_begin(f6_reading *read, const f6_query *query);
 extern void f6_reading_end(f6_reading *read);
 extern f6_found f6_reading_next(f6_reading *read, int64 after, int limit);
 extern f6_found f6_reading_all(f6_reading *read, int64 after);

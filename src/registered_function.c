@@ -1,6 +1,6 @@
 /*
  * registered_function.c
- *		SQL functions of users: upcasters and folds, which are immutable or stable, and handlers of events.
+ *		SQL functions of users: upcasters, folds and handlers of commands, which are immutable or stable, and handlers of events.
  *
  * What names them does so by their signature, which means the same after a dump and an upgrade of the server.
  */
@@ -61,6 +61,7 @@ f6_function_upcaster(void)
 							  1,
 							  { JSONBOID },
 							  JSONBOID,
+							  false,
 							  false };
 
 	return role;
@@ -77,6 +78,7 @@ f6_function_fold(void)
 							  2,
 							  { JSONBOID },
 							  JSONBOID,
+							  false,
 							  false };
 
 	role.arguments[1] = get_rel_type_id(f6_relation_oid(F6_EVENT));
@@ -94,9 +96,44 @@ f6_function_handler(void)
 							  1,
 							  { InvalidOid },
 							  VOIDOID,
-							  true };
+							  true,
+							  false };
 
 	role.arguments[0] = get_rel_type_id(f6_relation_oid(F6_EVENT));
+	return role;
+}
+
+/* f6_function_command returns the role of functions that handle commands. */
+f6_function_role
+f6_function_command(void)
+{
+	f6_function_role role = { "handler",
+							  "the handler of a command",
+							  "(state jsonb, payload jsonb) returns jsonb",
+							  "It must take two jsonb and return one jsonb.",
+							  2,
+							  { JSONBOID, JSONBOID },
+							  JSONBOID,
+							  false,
+							  true };
+
+	return role;
+}
+
+/* f6_function_context returns the role of functions that say on which events a command depends. */
+f6_function_role
+f6_function_context(void)
+{
+	f6_function_role role = { "context",
+							  "the context of a command",
+							  "(payload jsonb) returns jsonb",
+							  "It must take one jsonb and return one jsonb.",
+							  1,
+							  { JSONBOID },
+							  JSONBOID,
+							  false,
+							  false };
+
 	return role;
 }
 
@@ -125,6 +162,8 @@ why_unfit(Form_pg_proc function, const f6_function_role *role)
 		return role->demand;
 	if (function->provolatile == PROVOLATILE_VOLATILE && !role->has_effects)
 		return "It is volatile, which is what a function is unless it says otherwise.";
+	if (function->proisstrict && role->takes_null)
+		return "It is strict, and so not called where there is no state yet.";
 	if (isAnyTempNamespace(function->pronamespace))
 		return "It is temporary.";
 	return NULL;

@@ -1,6 +1,6 @@
 /*
  * registered_function.h
- *		SQL functions of users: upcasters, folds, and handlers of events.
+ *		SQL functions of users: upcasters, folds, handlers of events and of commands.
  */
 #ifndef F6_REGISTERED_FUNCTION_H
 #define F6_REGISTERED_FUNCTION_H
@@ -16,11 +16,14 @@ typedef struct f6_function_role
 	Oid arguments[2];
 	Oid result;
 	bool has_effects; /* may it be volatile? */
+	bool takes_null;  /* must it be called with NULL too? */
 } f6_function_role;
 
 extern f6_function_role f6_function_upcaster(void);
 extern f6_function_role f6_function_fold(void);
 extern f6_function_role f6_function_handler(void);
+extern f6_function_role f6_function_command(void);
+extern f6_function_role f6_function_context(void);
 extern Oid f6_function_find(const char *signature, const f6_function_role *role);
 extern char *f6_function_signature(Oid function);
 extern void f6_function_check_privilege(Oid function);

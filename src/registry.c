@@ -14,7 +14,7 @@
 #include "f6.h"
 #include "registry.h"
 
-#define REGISTRY_CACHES 4
+#define REGISTRY_CACHES 5
 
 static RelcacheCallbackFunction caches[REGISTRY_CACHES];
 static int cache_count = 0;

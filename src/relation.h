@@ -44,6 +44,10 @@
 #define F6_PROJECTION_SKIP		   "projection_skip"
 #define F6_PROJECTION_SKIP_INDEX   "projection_skip_pkey"
 #define F6_REBUILD				   "rebuild"
+#define F6_COMMAND				   "command"
+#define F6_COMMAND_INDEX		   "command_pkey"
+#define F6_COMMAND_RUN			   "command_run"
+#define F6_COMMAND_RUN_INDEX	   "command_run_pkey"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"
 

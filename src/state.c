@@ -11,6 +11,7 @@
 #include "utils/typcache.h"
 
 #include "f6.h"
+#include "acting.h"
 #include "jsonb_walk.h"
 #include "relation.h"
 #include "state.h"
@@ -124,6 +125,43 @@ f6_state_of(const f6_question *question)
 	MemoryContextSwitchTo(caller);
 	state = f6_state_of_claims(NULL, claims);
 	MemoryContextDelete(working);
+	return state;
+}
+
+/* compare_positions compares two claims by their positions, for qsort. */
+static int
+compare_positions(const void *a, const void *b)
+{
+	const f6_claim *first = a;
+	const f6_claim *second = b;
+
+	return first->position < second->position ? -1 : first->position > second->position;
+}
+
+/*
+ * f6_state_by_position returns the state that a program makes of the claims among the events at some positions, as the corrections among
+ * them restate these, in the order of positions; NULL where there are none.
+ */
+Jsonb *
+f6_state_by_position(Datum positions, f6_fold_program *program)
+{
+	f6_question question = { .valid_at = DT_NOEND,
+							 .known_at = DT_NOEND,
+							 .with_data = true,
+							 .with_row = f6_fold_program_needs_row(program),
+							 .program = program,
+							 .positions = positions };
+	f6_claims *claims = f6_claims_asof(&question);
+	f6_acting before;
+	Jsonb *state;
+
+	qsort(claims->claims, claims->count, sizeof(f6_claim), compare_positions);
+	if (f6_fold_program_is_declared(program))
+		return f6_state_of_claims(NULL, claims);
+	GetUserIdAndSecContext(&before.user, &before.security);
+	f6_act_by_settings(NULL, &before);
+	state = f6_state_of_claims(NULL, claims);
+	f6_act_end(&before);
 	return state;
 }
 

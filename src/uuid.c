@@ -151,13 +151,20 @@ name_based_text(const pg_uuid_t *name_space, text *name, const char *what)
 	return name_based(name_space, utf8, strlen(utf8));
 }
 
+/* f6_uuid_of_key returns the object id of a natural key, in the current memory context. */
+pg_uuid_t *
+f6_uuid_of_key(text *kind, text *key)
+{
+	pg_uuid_t *result = palloc(sizeof(pg_uuid_t));
+	pg_uuid_t of_kind = name_based_text(&object_namespace, kind, "kind");
+
+	*result = name_based_text(&of_kind, key, "key");
+	return result;
+}
+
 /* f6_object_id(kind, key) returns the object id of a natural key. */
 Datum
 f6_object_id(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t *result = palloc(sizeof(pg_uuid_t));
-	pg_uuid_t kind = name_based_text(&object_namespace, PG_GETARG_TEXT_PP(0), "kind");
-
-	*result = name_based_text(&kind, PG_GETARG_TEXT_PP(1), "key");
-	PG_RETURN_UUID_P(result);
+	PG_RETURN_UUID_P(f6_uuid_of_key(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1)));
 }

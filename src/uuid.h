@@ -8,6 +8,7 @@
 #include "utils/uuid.h"
 
 extern Datum f6_uuid_new(void);
+extern pg_uuid_t *f6_uuid_of_key(text *kind, text *key);
 extern char *f6_uuid_text(const pg_uuid_t *uuid);
 extern int f6_uuid_compare(const void *a, const void *b);
 

@@ -1,7 +1,8 @@
 # The documentation: its examples run and print what it says, it leaves nothing out, and the demo
 # gives the answers that it is told for.
 #
-# A ```sql block of README.md, docs/reference.md, docs/validation.md, docs/consistency.md, docs/projections.md, docs/time.md or
+# A ```sql block of README.md, docs/reference.md, docs/validation.md, docs/consistency.md, docs/projections.md, docs/commands.md,
+# docs/cookbook.md, docs/time.md or
 # docs/tutorial.md runs in the file's own database, one after the other, in one session of psql -X -q with SHOW_CONTEXT never.  A ```text block right below it is
 # what it prints; without one it must not print an error.  A ```console block is an excerpt of the
 # demo's output: its parts, which are separated by lines of three dots, occur there word for word.
@@ -140,6 +141,8 @@ check_examples('docs/reference.md', 'reference');
 check_examples('docs/validation.md', 'validation');
 check_examples('docs/consistency.md', 'consistency');
 check_examples('docs/projections.md', 'projections');
+check_examples('docs/commands.md', 'commands');
+check_examples('docs/cookbook.md', 'cookbook');
 check_examples('docs/time.md', 'time');
 check_examples('docs/tutorial.md', 'tutorial');
 
