@@ -31,7 +31,7 @@ sub new_server
 }
 
 # Adds a history with everything that f6 keeps: zones, schema documents, types in versions, with an
-# upcaster and one deprecated, events of all kinds, some of them imported.
+# upcaster and one deprecated, commands and what came of them, events of all kinds, some of them imported.
 sub add_history
 {
 	my ($node, $database) = @_;
@@ -51,6 +51,12 @@ select f6_register_upcaster('Residence', '1', '2', steps => '[{"op": "default", 
     validate => false);
 select f6_register_event_type('Remark', 'none', 'true'), f6_deprecate_event_type('Remark', 'none', 'it said "nothing"');
 select f6_register_event_type('Remark', 'first', '{"type": ["string", "null"], "maxLength": 80}');
+
+create function decline(state jsonb, payload jsonb) returns jsonb language sql immutable
+    as $$ select '{"rejected": "no", "detail": [1, "één"]}'::jsonb $$;
+select f6_create_command('decline', 'decline(jsonb, jsonb)', '{"type": "object"}', '{"types": ["Decree"], "objects": ["$.id"]}', '{"Decree": "merge"}', 3, 'Decree');
+select f6_create_command('plain', 'decline(jsonb, jsonb)');
+select f6_execute('plain', '{"n": 1.50}', idempotency_key => 'a key'), f6_execute('plain', idempotency_key => 'clé');
 
 set f6.zone = 'Utrecht/persons';
 -- imported: Ada and Bob live together, which is validated; Ada moves, registered late
