@@ -327,7 +327,8 @@ f6_partition_of(const f6_subscription *subscription, const pg_uuid_t *object)
 
 	for (int i = 0; i < UUID_LEN; i++)
 		hash = (hash ^ object->data[i]) * FNV_PRIME;
-	return (int) (hash % (uint32) subscription->partitions);
+	/* The lower bits alone are of little worth. */
+	return (int) ((hash ^ (hash >> 16)) % (uint32) subscription->partitions);
 }
 
 /* f6_partition_home returns the partition in which an event that names some objects is delivered: the first of theirs. */

@@ -130,7 +130,7 @@ f6_looking_begin(f6_looking *looking, const f6_subscription *subscription, bool 
 	look_at_failures(looking, context);
 	SPI_finish();
 	looking->now = GetCurrentTimestamp();
-	f6_reading_begin(&looking->read, subscription->query);
+	f6_reading_begin(&looking->read, f6_query_read(subscription->query));
 	looking->read.end = looking->read.horizon;
 }
 

@@ -143,6 +143,7 @@ check_examples('docs/consistency.md', 'consistency');
 check_examples('docs/projections.md', 'projections');
 check_examples('docs/commands.md', 'commands');
 check_examples('docs/cookbook.md', 'cookbook');
+check_examples('docs/subscriptions.md', 'subscriptions');
 check_examples('docs/time.md', 'time');
 check_examples('docs/tutorial.md', 'tutorial');
 
