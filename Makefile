@@ -52,7 +52,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 .DEFAULT_GOAL := all
-.PHONY: deps test test-stress bench bench-growth bench-projections fuzz demo demo-stop picture format help
+.PHONY: deps test test-stress bench bench-growth bench-projections bench-subscriptions fuzz demo demo-stop picture format help
 
 ifneq (,$(PGXS))
 
@@ -152,6 +152,10 @@ bench-projections:
 	$(build_and_install)
 	PG_CONFIG='$(PG_CONFIG)' bench/projections
 
+bench-subscriptions:
+	$(build_and_install)
+	PG_CONFIG='$(PG_CONFIG)' bench/subscriptions
+
 fuzz:
 	$(build_and_install)
 	@PG_CONFIG='$(PG_CONFIG)' .ci/deps fuzz
@@ -184,6 +188,7 @@ help:
 	@echo 'make bench         deps, build, install, and measure on a private server'
 	@echo 'make bench-growth  the same for appends to a log of ten million events'
 	@echo 'make bench-projections  the same for projections'
+	@echo 'make bench-subscriptions  the same for subscriptions'
 	@echo 'make fuzz          deps (clang and Node.js too), build, install, and fuzz the validator:'
 	@echo '                   libFuzzer for FUZZ_SECONDS (60), then random schemas against ajv'
 	@echo 'make demo          deps, build, install, and a scripted session on a private server'

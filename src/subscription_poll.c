@@ -36,6 +36,9 @@ F6_FUNCTION(f6_poll);
 /* How long who was woken in vain rests at most before looking again: under many appends somebody wakes it all the time. */
 #define LONGEST_REST 16
 
+/* How long, while that goes on, it looks at the log alone: what other consumers do, which wakes it as well, it sees after that. */
+#define LONGEST_GLANCE 100
+
 /* So many events that are not a partition's are worth noting that they need not be looked at again. */
 #define EVENTS_WORTH_NOTING 100
 
@@ -44,11 +47,15 @@ typedef struct poll
 {
 	FunctionCallInfo fcinfo;
 	const f6_subscription *subscription;
+	const f6_query *query;
 	int max_events;
 	char *consumer;
 	Interval *lease;
 	TimestampTz until; /* how long to wait */
+	/* of the last look */
+	TimestampTz looked_at;
 	TimestampTz due_at;
+	int64 horizon;
 } poll;
 
 static f6_own_statement mark_delivered = {
@@ -294,11 +301,50 @@ look(poll *poll)
 						errmsg("subscription \"%s\" has ended", poll->subscription->name)));
 	for (int i = 0; i < looking.partition_count && !is_found; i++)
 		is_found = deliver(poll, &looking, &looking.partitions[i]);
+	poll->looked_at = looking.now;
 	poll->due_at = looking.due_at;
+	poll->horizon = looking.read.horizon;
 	f6_looking_end(&looking);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return is_found;
+}
+
+/* glance tells whether the log has anything new, if that is all that there is to be seen yet. */
+static bool
+glance(const poll *poll)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	f6_reading read;
+	bool is_new;
+
+	if (now >= poll->due_at || now >= poll->until ||
+		TimestampDifferenceExceeds(poll->looked_at, now, LONGEST_GLANCE))
+		return true;
+	f6_reading_begin(&read, poll->query);
+	read.end = read.horizon;
+	is_new = f6_reading_next(&read, poll->horizon, 1).count > 0;
+	f6_reading_end(&read);
+	return is_new;
+}
+
+/* rest_and_glance rests a while, which grows from time to time, until the log has something new or there may be something for another reason. */
+static void
+rest_and_glance(const poll *poll, int *rest)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "f6 glance", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	do
+	{
+		MemoryContextReset(context);
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(*rest * 1000L);
+		*rest = Min(Max(2 * *rest, 1), LONGEST_REST);
+	} while (!glance(poll));
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
 }
 
 /* sleep_until_due sleeps until somebody has appended, or there may be something for another reason. */
@@ -327,10 +373,7 @@ wait_and_look(poll *poll)
 		if (TimestampDifferenceExceeds(now, GetCurrentTimestamp(), LONGEST_REST))
 			rest = 0;
 		else
-		{
-			pg_usleep(rest * 1000L);
-			rest = Min(Max(2 * rest, 1), LONGEST_REST);
-		}
+			rest_and_glance(poll, &rest);
 	}
 	f6_waiting_end();
 }
@@ -379,6 +422,7 @@ f6_poll(PG_FUNCTION_ARGS)
 	f6_subscription_check_snapshot();
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	poll.subscription = f6_subscription_get(fcinfo);
+	poll.query = f6_query_read(poll.subscription->query);
 	read_arguments(&poll, fcinfo);
 	wait_and_look(&poll);
 	return (Datum) 0;
