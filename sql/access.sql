@@ -33,17 +33,16 @@ revoke execute on function f6.fill_projection(text), f6.lock_projection(text), f
 revoke execute on function @extschema@.f6_start_worker() from public;
 grant execute on function @extschema@.f6_start_worker() to f6_admin;
 grant execute on function f6.fill_projection(text), f6.lock_projection(text), f6.pause_appends() to f6_admin;
-grant select on f6.subscription_definition, f6.subscription, f6.parked to f6_reader, f6_writer, f6_importer, f6_admin;
-grant insert, delete on f6.subscription_definition to f6_reader;
-grant usage on sequence f6.subscription_definition_subscription_id_seq to f6_reader;
+grant select on f6.subscription_definition, f6.subscription to f6_reader, f6_writer, f6_importer, f6_admin;
+-- Reasons may tell of events.
+grant select on f6.parked to f6_reader;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 
 -- A trigger needs no privilege to run its function; only making another trigger of it would.
 revoke execute on function f6.forbid_change(), f6.registry_changed(), f6.zone_before_change(),
     f6.schema_before_insert(), f6.event_type_before_insert(), f6.event_type_deprecation_before_insert(), f6.upcaster_before_insert(),
-    f6.event_before_insert(), f6.event_after_insert(), f6.projection_before_change(), f6.projection_after_delete(),
-    f6.subscription_before_change() from public;
+    f6.event_before_insert(), f6.event_after_insert(), f6.projection_before_change(), f6.projection_after_delete() from public;
 
 -- CREATE EXTENSION makes the default zone anew, so a dump leaves it out.
 select pg_catalog.pg_extension_config_dump('f6.zone', 'where zone_id operator(pg_catalog.<>) 1');

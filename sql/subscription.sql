@@ -29,6 +29,8 @@ create table f6.subscription_partition (
     partition integer not null,
     "position" bigint not null,
     delivered bigint not null,
+    version bigint not null default 0,
+    head bigint not null default 0,
     careful_until bigint not null default 0,
     expirations integer not null default 0,
     consumer text,
@@ -43,8 +45,10 @@ comment on column f6.subscription_partition.subscription_id is 'the subscription
 comment on column f6.subscription_partition.partition is 'the partition, counted from 0';
 comment on column f6.subscription_partition."position" is 'its events up to this position are acknowledged, or parked';
 comment on column f6.subscription_partition.delivered is 'those up to this one are with the consumer, while its lease holds';
+comment on column f6.subscription_partition.version is 'how often the row, or what is parked, has changed';
+comment on column f6.subscription_partition.head is 'the first event that was delivered last';
 comment on column f6.subscription_partition.careful_until is 'those up to this one are delivered one by one: a consumer''s lease ran out that had them';
-comment on column f6.subscription_partition.expirations is 'how often that has happened since something was acknowledged';
+comment on column f6.subscription_partition.expirations is 'how often that has happened with that first event';
 comment on column f6.subscription_partition.consumer is 'who has the lease; NULL: nobody';
 comment on column f6.subscription_partition.lease is 'how long the lease holds after it was given, or something was acknowledged';
 comment on column f6.subscription_partition.leased_until is 'when the lease runs out';
@@ -81,6 +85,7 @@ create table f6.parked_event (
     parked_at timestamptz not null,
     replay boolean not null default false,
     is_delivered boolean not null default false,
+    is_done boolean not null default false,
     primary key (subscription_id, "position")
 );
 comment on table f6.parked_event is 'events that subscriptions have put aside: f6.parked shows them by name';
@@ -95,27 +100,7 @@ comment on column f6.parked_event.parked_at is 'since when it is parked';
 comment on column f6.parked_event.replay is 'whether it is to be delivered again';
 comment on column f6.parked_event.is_delivered is 'whether it is with a consumer, while its lease holds';
 
-create function f6.subscription_before_change() returns trigger
-    language plpgsql
-    set search_path = pg_catalog, pg_temp
-as $body$
-begin
-    if tg_op = 'UPDATE' then
-        raise exception 'a subscription stays as it was made' using errcode = 'object_not_in_prerequisite_state',
-            hint = 'End it with f6_unsubscribe, and make another.';
-    end if;
-    if not pg_has_role(current_user, case when tg_op = 'INSERT' then new.owner else old.owner end, 'usage') then
-        raise exception 'subscription "%" is not yours', case when tg_op = 'INSERT' then new.name else old.name end
-            using errcode = 'insufficient_privilege', hint = 'Its owner and the members of that role may end it.';
-    end if;
-    return case when tg_op = 'DELETE' then old else new end;
-end
-$body$;
-comment on function f6.subscription_before_change() is 'trigger: lets nobody make or end the subscriptions of others';
-
-create trigger before_change before insert or update or delete on f6.subscription_definition
-    for each row execute function f6.subscription_before_change();
-alter table f6.subscription_definition enable always trigger before_change;
+comment on column f6.parked_event.is_done is 'whether it is done, but there may be others before it that are not';
 
 create function f6.subscription_start(start text) returns bigint
     language plpgsql volatile
@@ -123,6 +108,7 @@ create function f6.subscription_start(start text) returns bigint
 as $body$
 declare
     begun timestamptz;
+    horizon bigint;
 begin
     if start is null or start = '' then
         raise exception 'start must be ''beginning'', ''now'', a position or a time, found %', coalesce(quote_literal(start), 'NULL')
@@ -140,10 +126,19 @@ begin
         raise exception 'start must be ''beginning'', ''now'', a position or a time, found "%"', start
             using errcode = 'invalid_parameter_value';
     end;
-    return coalesce((select min(e."position") - 1 from f6.event as e where e.created_at >= begun), @extschema@.f6_horizon());
+    -- What is in flight may have been recorded before what is visible by now.
+    horizon := @extschema@.f6_horizon();
+    return least((select min(e."position") - 1 from f6.event as e where e.created_at >= begun), horizon);
 end
 $body$;
 comment on function f6.subscription_start(text) is 'the position after which a subscription starts';
+
+create function f6.make_subscription(
+    name text, query jsonb, start_position bigint, partitions integer, attempts integer, backoff interval, max_backoff interval
+) returns void
+    language c volatile strict as 'MODULE_PATHNAME', 'f6_make_subscription';
+comment on function f6.make_subscription(text, jsonb, bigint, integer, integer, interval, interval) is
+    'makes a subscription, of the caller, whose arguments have been checked';
 
 create function @extschema@.f6_subscribe(
     name text,
@@ -176,31 +171,19 @@ begin
         raise exception 'attempts must be 1 or more, found %', coalesce(attempts::text, 'NULL')
             using errcode = 'invalid_parameter_value';
     end if;
-    if backoff is null or max_backoff is null or backoff operator(pg_catalog.<) interval '0' or max_backoff operator(pg_catalog.<) interval '0' then
-        raise exception 'backoff and max_backoff must be intervals that are not negative'
+    if (backoff operator(pg_catalog.>=) interval '0' and backoff operator(pg_catalog.<=) interval '1 year'
+        and max_backoff operator(pg_catalog.>=) interval '0' and max_backoff operator(pg_catalog.<=) interval '1 year') is not true then
+        raise exception 'backoff and max_backoff must be from nothing to a year'
             using errcode = 'invalid_parameter_value';
     end if;
-    perform f6.query_objects(query);
-    insert into f6.subscription_definition (name, query, start_position, partitions, attempts, backoff, max_backoff, owner)
-        values (f6_subscribe.name, f6_subscribe.query, f6.subscription_start(start), f6_subscribe.partitions,
-                f6_subscribe.attempts, f6_subscribe.backoff, f6_subscribe.max_backoff,
-                pg_catalog.quote_ident(current_user)::pg_catalog.regrole);
+    perform f6.make_subscription(name, query, f6.subscription_start(start), partitions, attempts, backoff, max_backoff);
 end
 $body$;
 comment on function @extschema@.f6_subscribe(text, jsonb, text, integer, integer, interval, interval) is
     'makes a subscription: a durable cursor over the events that match a query';
 
 create function @extschema@.f6_unsubscribe(name text) returns void
-    language plpgsql volatile
-as $body$
-begin
-    delete from f6.subscription_definition as s where s.name operator(pg_catalog.=) f6_unsubscribe.name;
-    if not found then
-        raise exception 'there is no subscription "%"', coalesce(name, 'NULL')
-            using errcode = 'undefined_object', hint = 'f6.subscription lists them.';
-    end if;
-end
-$body$;
+    language c volatile as 'MODULE_PATHNAME', 'f6_unsubscribe';
 comment on function @extschema@.f6_unsubscribe(text) is 'ends a subscription, with what it has parked';
 
 create type f6.delivered_event as (
@@ -282,7 +265,7 @@ create view f6.subscription as
                 order by f.failed_at desc limit 1) as f on true
         cross join lateral (
             select pg_catalog.count(*) as parked from f6.parked_event as k
-                where k.subscription_id operator(pg_catalog.=) s.subscription_id) as k
+                where k.subscription_id operator(pg_catalog.=) s.subscription_id and not k.is_done) as k
         cross join lateral f6.subscription_lag(s.name) as l
         left join f6.event as e on e."position" operator(pg_catalog.=) l.first_position;
 comment on view f6.subscription is 'the subscriptions, how far they have come, who is at them and what they fail at';
@@ -291,7 +274,7 @@ comment on column f6.subscription.query is 'which events it delivers';
 comment on column f6.subscription.partitions is 'how many consumers can be at it at the same time';
 comment on column f6.subscription.owner is 'whose members may consume from it';
 comment on column f6.subscription."position" is 'all its events up to this position are acknowledged, or parked';
-comment on column f6.subscription.lag_events is 'how many of its events are not, of those up to the horizon; for those who may read events';
+comment on column f6.subscription.lag_events is 'how many of its events are not, of those up to the horizon, 100,000 at most; for those who may read events';
 comment on column f6.subscription.lag_time is 'how long ago the first of them was recorded';
 comment on column f6.subscription.consumers is 'who has a lease';
 comment on column f6.subscription.leased_until is 'when the first of the leases runs out';
@@ -304,7 +287,8 @@ comment on column f6.subscription.retry_at is 'when the event is delivered again
 create view f6.parked as
     select s.name, k."position", k.partition, k.object_ids, k.attempts, k.reason, k.waits_for, k.parked_at, k.replay
         from f6.parked_event as k
-        join f6.subscription_definition as s using (subscription_id);
+        join f6.subscription_definition as s using (subscription_id)
+        where not k.is_done;
 comment on view f6.parked is 'events that subscriptions have put aside: f6_replay has them delivered again, f6_discard gives up on one';
 comment on column f6.parked.name is 'the subscription';
 comment on column f6.parked."position" is 'the event''s position';

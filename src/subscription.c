@@ -25,7 +25,8 @@
 #define FNV_PRIME 16777619U
 
 #define PARTITION_COLUMNS \
-	"partition, \"position\", delivered, careful_until, expirations, consumer, lease," \
+	"partition, \"position\", delivered, version, head, careful_until, expirations, consumer, " \
+	"lease," \
 	" leased_until"
 
 /* columns of the statement that reads a subscription */
@@ -47,6 +48,8 @@ enum partition_column
 	PARTITION_NUMBER = 1,
 	PARTITION_POSITION,
 	PARTITION_DELIVERED,
+	PARTITION_VERSION,
+	PARTITION_HEAD,
 	PARTITION_CAREFUL_UNTIL,
 	PARTITION_EXPIRATIONS,
 	PARTITION_CONSUMER,
@@ -70,7 +73,6 @@ static f6_own_statement read_partitions = {
 	.types = { INT4OID },
 };
 
-/* Whoever polls first makes them. */
 static f6_own_statement make_partitions = {
 	.text = "insert into f6.subscription_partition"
 			" (subscription_id, partition, \"position\", delivered)"
@@ -96,15 +98,29 @@ static f6_own_statement try_partition = {
 };
 
 static f6_own_statement write_partition = {
-	.text = "update f6.subscription_partition set \"position\" = $3, delivered = $4,"
-			" careful_until = $5, expirations = $6, consumer = $7, lease = $8,"
-			" leased_until = $9, delivered_at = case when $10 then clock_timestamp() else "
-			"delivered_at end,"
-			" acknowledged_at = case when $11 then clock_timestamp() else acknowledged_at end"
+	.text = "update f6.subscription_partition set version = version + 1, \"position\" = $3,"
+			" delivered = $4, head = $5, careful_until = $6, expirations = $7, consumer = $8,"
+			" lease = $9, leased_until = $10,"
+			" delivered_at = case when $11 then clock_timestamp() else delivered_at end,"
+			" acknowledged_at = case when $12 then clock_timestamp() else acknowledged_at end"
 			" where subscription_id = $1 and partition = $2",
-	.parameter_count = 11,
-	.types = { INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, TEXTOID, INTERVALOID,
+	.parameter_count = 12,
+	.types = { INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, TEXTOID, INTERVALOID,
 			   TIMESTAMPTZOID, BOOLOID, BOOLOID },
+};
+
+static f6_own_statement change_partitions = {
+	.text = "update f6.subscription_partition set version = version + 1 where subscription_id = $1",
+	.parameter_count = 1,
+	.types = { INT4OID },
+};
+
+/* What is done behind what is not is kept in mind only so long. */
+static f6_own_statement forget_done = {
+	.text = "delete from f6.parked_event where subscription_id = $1 and partition = $2"
+			" and is_done and \"position\" <= $3",
+	.parameter_count = 3,
+	.types = { INT4OID, INT4OID, INT8OID },
 };
 
 /* value returns a value of a row that a statement has read. */
@@ -218,6 +234,8 @@ read_partition(uint64 row, MemoryContext context, f6_partition *partition)
 	partition->number = DatumGetInt32(value(row, PARTITION_NUMBER));
 	partition->position = DatumGetInt64(value(row, PARTITION_POSITION));
 	partition->delivered = DatumGetInt64(value(row, PARTITION_DELIVERED));
+	partition->version = DatumGetInt64(value(row, PARTITION_VERSION));
+	partition->head = DatumGetInt64(value(row, PARTITION_HEAD));
 	partition->careful_until = DatumGetInt64(value(row, PARTITION_CAREFUL_UNTIL));
 	partition->expirations = DatumGetInt32(value(row, PARTITION_EXPIRATIONS));
 	partition->consumer = isnull ? NULL : TextDatumGetCString(consumer);
@@ -232,26 +250,34 @@ read_partition(uint64 row, MemoryContext context, f6_partition *partition)
 	MemoryContextSwitchTo(caller);
 }
 
-/* assume_partitions returns the partitions of a subscription from which nobody has polled: all at its start. */
-static f6_partition *
-assume_partitions(const f6_subscription *subscription)
+/* run runs a statement about a subscription. */
+static void
+run(f6_own_statement *statement, const f6_subscription *subscription)
 {
-	f6_partition *partitions = palloc0(sizeof(f6_partition) * subscription->partitions);
+	Datum values[] = { Int32GetDatum(subscription->id) };
 
-	for (int i = 0; i < subscription->partitions; i++)
-	{
-		partitions[i].number = i;
-		partitions[i].position = partitions[i].delivered = subscription->start;
-	}
-	return partitions;
+	f6_spi_connect();
+	f6_own_run(statement, values, NULL);
+	SPI_finish();
 }
 
-/*
- * f6_partitions_read returns the partitions of a subscription; those come first that delivered something the longest ago.  If they are to be made where
- * nobody has polled yet, there are none when it has ended.
- */
+/* f6_partitions_make makes the partitions of a subscription. */
+void
+f6_partitions_make(const f6_subscription *subscription)
+{
+	run(&make_partitions, subscription);
+}
+
+/* f6_partitions_change has whoever has looked at a subscription look again, and waits for who is delivering from it or acknowledging. */
+void
+f6_partitions_change(const f6_subscription *subscription)
+{
+	run(&change_partitions, subscription);
+}
+
+/* f6_partitions_read returns the partitions of a subscription, none if it has ended; those come first that delivered something the longest ago. */
 f6_partition *
-f6_partitions_read(const f6_subscription *subscription, bool make, int *count)
+f6_partitions_read(const f6_subscription *subscription, int *count)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Datum values[] = { Int32GetDatum(subscription->id) };
@@ -259,20 +285,12 @@ f6_partitions_read(const f6_subscription *subscription, bool make, int *count)
 
 	f6_spi_connect();
 	f6_own_run(&read_partitions, values, NULL);
-	if (SPI_processed == 0 && make)
-	{
-		f6_own_run(&make_partitions, values, NULL);
-		f6_own_run(&read_partitions, values, NULL);
-	}
 	*count = (int) SPI_processed;
 	partitions = MemoryContextAllocZero(caller, sizeof(f6_partition) * Max(*count, 1));
 	for (int i = 0; i < *count; i++)
 		read_partition(i, caller, &partitions[i]);
 	SPI_finish();
-	if (*count > 0 || make)
-		return partitions;
-	*count = subscription->partitions;
-	return assume_partitions(subscription);
+	return partitions;
 }
 
 /*
@@ -306,6 +324,7 @@ f6_partition_write(const f6_subscription *subscription, const f6_partition *part
 					   Int32GetDatum(partition->number),
 					   Int64GetDatum(partition->position),
 					   Int64GetDatum(partition->delivered),
+					   Int64GetDatum(partition->head),
 					   Int64GetDatum(partition->careful_until),
 					   Int32GetDatum(partition->expirations),
 					   has_consumer ? CStringGetTextDatum(partition->consumer) : (Datum) 0,
@@ -315,7 +334,8 @@ f6_partition_write(const f6_subscription *subscription, const f6_partition *part
 					   BoolGetDatum(is_acknowledged) };
 
 	f6_spi_connect();
-	f6_own_run(&write_partition, values, has_consumer ? NULL : "      nnn  ");
+	f6_own_run(&forget_done, values, NULL);
+	f6_own_run(&write_partition, values, has_consumer ? NULL : "       nnn  ");
 	SPI_finish();
 }
 

@@ -18,6 +18,7 @@
 #include "f6.h"
 #include "errors.h"
 #include "event.h"
+#include "event_query.h"
 #include "own_statement.h"
 #include "spi_connection.h"
 #include "subscription.h"
@@ -39,7 +40,7 @@ typedef struct saying
 
 static f6_own_statement find_parked = {
 	.text = "select is_delivered from f6.parked_event"
-			" where subscription_id = $1 and \"position\" = $2",
+			" where subscription_id = $1 and \"position\" = $2 and not is_done",
 	.parameter_count = 2,
 	.types = { INT4OID, INT8OID },
 };
@@ -51,9 +52,10 @@ static f6_own_statement find_delivered = {
 	.types = { INT4OID, INT4OID },
 };
 
-static f6_own_statement forget_parked = {
-	.text = "delete from f6.parked_event where subscription_id = $1 and partition = $2"
-			" and \"position\" <= $3 and is_delivered",
+static f6_own_statement settle_parked = {
+	.text =
+		"update f6.parked_event set is_done = true, is_delivered = false, replay = false"
+		" where subscription_id = $1 and partition = $2 and \"position\" <= $3 and is_delivered",
 	.parameter_count = 3,
 	.types = { INT4OID, INT4OID, INT8OID },
 };
@@ -71,7 +73,7 @@ static f6_own_statement note_failure = {
 			" values ($1, $3, $2, 1, $4, clock_timestamp(), clock_timestamp() + least($5, $6))"
 			" on conflict (subscription_id, \"position\") do update set attempts = f.attempts + 1,"
 			" reason = excluded.reason, failed_at = excluded.failed_at,"
-			" retry_at = clock_timestamp() + least($5 * 2 ^ least(f.attempts, 30), $6)"
+			" retry_at = clock_timestamp() + least($5 * 2 ^ least(f.attempts, 20), $6)"
 			" returning attempts, retry_at",
 	.parameter_count = 6,
 	.types = { INT4OID, INT4OID, INT8OID, TEXTOID, INTERVALOID, INTERVALOID },
@@ -116,6 +118,18 @@ run(f6_own_statement *statement, const saying *said)
 	return count;
 }
 
+/* check_match refuses an event that the subscription does not deliver. */
+static void
+check_match(const saying *said, const text *type)
+{
+	if (!f6_query_matches(f6_query_read(said->subscription->query), VARDATA_ANY(type),
+						  (int) VARSIZE_ANY_EXHDR(type), &said->objects))
+		ereport(ERROR,
+				(errcode(F6_ERR_UNKNOWN),
+				 errmsg("subscription \"%s\" does not deliver the event at position " INT64_FORMAT,
+						said->subscription->name, said->position)));
+}
+
 /* read_objects reads the objects of the event that something is said about, which there must be. */
 static void
 read_objects(saying *said)
@@ -128,6 +142,7 @@ read_objects(saying *said)
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
 						errmsg("there is no event at position " INT64_FORMAT, said->position)));
 	f6_uuids_read(f6_event_value(&row, F6_EVENT_OBJECT_IDS), "object_ids", &said->objects);
+	check_match(said, DatumGetTextPP(f6_event_value(&row, F6_EVENT_EVENT_TYPE)));
 	UnregisterSnapshot(snapshot);
 	table_close(event, AccessShareLock);
 }
@@ -224,13 +239,12 @@ f6_ack(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("f6_ack()");
 	read_saying(fcinfo, 2, &said);
 	if (said.is_parked)
-		(void) run(&forget_parked, &said);
+		(void) run(&settle_parked, &said);
 	else
 	{
 		said.partition.position = said.position;
 		(void) run(&forget_failures, &said);
 	}
-	said.partition.expirations = 0;
 	write_partition(&said, true);
 	PG_RETURN_VOID();
 }
@@ -282,7 +296,6 @@ f6_nack(PG_FUNCTION_ARGS)
 	is_retried = fail(&said, fcinfo, &retry_at);
 	(void) run(&take_back, &said);
 	said.partition.delivered = said.partition.position;
-	said.partition.expirations = 0;
 	write_partition(&said, false);
 	if (!is_retried)
 		PG_RETURN_NULL();

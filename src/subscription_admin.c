@@ -1,22 +1,77 @@
 /*
  * subscription_admin.c
- *		What is done about subscriptions beside consuming them: f6_seek, f6_replay and f6_discard.
+ *		What is done about subscriptions beside consuming them: they are made, moved and ended, and parked events replayed or discarded.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 
 #include "f6.h"
 #include "errors.h"
+#include "event_query.h"
 #include "own_statement.h"
+#include "relation.h"
 #include "spi_connection.h"
 #include "subscription.h"
 #include "waiting.h"
 
+F6_FUNCTION(f6_make_subscription);
+F6_FUNCTION(f6_unsubscribe);
 F6_FUNCTION(f6_seek);
 F6_FUNCTION(f6_replay);
 F6_FUNCTION(f6_discard);
+
+/* check_reader refuses a caller who may not read the log. */
+static void
+check_reader(void)
+{
+	if (pg_class_aclcheck(f6_relation_oid(F6_EVENT), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(F6_ERR_NO_PRIVILEGE), errmsg("only who may read events may subscribe"),
+				 errhint("f6_reader is granted to roles that may.")));
+}
+
+/* f6.make_subscription(name, query, start_position, partitions, attempts, backoff, max_backoff) makes a subscription of the caller. */
+Datum
+f6_make_subscription(PG_FUNCTION_ARGS)
+{
+	Oid types[] = {
+		TEXTOID, JSONBOID, INT8OID, INT4OID, INT4OID, INTERVALOID, INTERVALOID, OIDOID
+	};
+	Datum values[lengthof(types)];
+
+	check_reader();
+	(void) f6_query_read(PG_GETARG_JSONB_P(1));
+	for (int i = 0; i < (int) lengthof(types) - 1; i++)
+		values[i] = PG_GETARG_DATUM(i);
+	values[lengthof(types) - 1] = ObjectIdGetDatum(GetUserId());
+	f6_spi_connect();
+	f6_run_own("insert into f6.subscription_definition (name, query, start_position, partitions,"
+			   " attempts, backoff, max_backoff, owner) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+			   lengthof(types), types, values, false);
+	SPI_finish();
+	f6_partitions_make(f6_subscription_find(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	PG_RETURN_VOID();
+}
+
+/* f6_unsubscribe(name) ends a subscription. */
+Datum
+f6_unsubscribe(PG_FUNCTION_ARGS)
+{
+	f6_subscription *subscription = f6_subscription_get(fcinfo);
+	Oid types[] = { INT4OID };
+	Datum values[] = { Int32GetDatum(subscription->id) };
+
+	f6_spi_connect();
+	f6_run_own("delete from f6.subscription_definition where subscription_id = $1", lengthof(types),
+			   types, values, false);
+	SPI_finish();
+	f6_wake_at_end();
+	PG_RETURN_VOID();
+}
 
 /* start_of returns the position that a text says to start after. */
 static int64
@@ -45,12 +100,11 @@ f6_seek(PG_FUNCTION_ARGS)
 	Oid types[] = { INT4OID, INT8OID };
 	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
 	int64 position = start_of(fcinfo);
-	int partitions;
 
 	values[1] = Int64GetDatum(position);
 	f6_spi_connect();
-	(void) f6_partitions_read(subscription, true, &partitions);
-	f6_run_own("update f6.subscription_partition set \"position\" = $2, delivered = $2,"
+	f6_run_own("update f6.subscription_partition set version = version + 1, \"position\" = $2,"
+			   " delivered = $2, head = 0,"
 			   " careful_until = 0, expirations = 0, consumer = null, lease = null,"
 			   " leased_until = null"
 			   " where subscription_id = $1",
@@ -78,7 +132,7 @@ check_parked(const f6_subscription *subscription, Datum position)
 	Datum values[] = { Int32GetDatum(subscription->id), position };
 
 	f6_run_own("select from f6.parked_event where subscription_id = $1 and \"position\" = $2"
-			   " for update",
+			   " and not is_done",
 			   lengthof(types), types, values, false);
 	if (SPI_processed == 0)
 		ereport(ERROR,
@@ -99,7 +153,8 @@ check_order(const f6_subscription *subscription, Datum position)
 
 	f6_run_own("select min(b.\"position\") from f6.parked_event as b, f6.parked_event as k"
 			   " where k.subscription_id = $1 and k.\"position\" = $2 and b.subscription_id = $1"
-			   " and b.\"position\" < $2 and not b.replay and b.object_ids && k.object_ids",
+			   " and b.\"position\" < $2 and not b.replay and not b.is_done and b.object_ids && "
+			   "k.object_ids",
 			   lengthof(types), types, values, false);
 	blocker = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	if (isnull)
@@ -122,10 +177,11 @@ f6_replay(PG_FUNCTION_ARGS)
 	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
 	int64 count;
 
+	f6_partitions_change(subscription);
 	f6_spi_connect();
 	if (PG_ARGISNULL(1))
 		f6_run_own("update f6.parked_event set replay = true"
-				   " where subscription_id = $1 and not replay",
+				   " where subscription_id = $1 and not replay and not is_done",
 				   1, types, values, false);
 	else
 	{
@@ -152,12 +208,14 @@ f6_discard(PG_FUNCTION_ARGS)
 	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
 
 	values[1] = Int64GetDatum(f6_subscription_position_argument(fcinfo));
+	f6_partitions_change(subscription);
 	f6_spi_connect();
 	check_parked(subscription, values[1]);
 	f6_run_own(WAITING_FOR_IT " update f6.parked_event as k set replay = true from waiting as w"
 							  " where k.subscription_id = $1 and k.\"position\" = w.\"position\"",
 			   lengthof(types), types, values, false);
-	f6_run_own("delete from f6.parked_event where subscription_id = $1 and \"position\" = $2",
+	f6_run_own("update f6.parked_event set is_done = true, is_delivered = false, replay = false"
+			   " where subscription_id = $1 and \"position\" = $2",
 			   lengthof(types), types, values, false);
 	SPI_finish();
 	f6_wake_at_end();

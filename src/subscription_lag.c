@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -18,6 +19,9 @@ F6_FUNCTION(f6_subscription_lag);
 
 /* How many positions are found at a time. */
 #define POSITIONS_AT_A_TIME 256
+
+/* So many events are counted at most. */
+#define MOST_EVENTS 100000
 
 /* columns of what f6.subscription_lag returns */
 enum lag_column
@@ -53,15 +57,16 @@ count(f6_looking *looking, int64 *first)
 	do
 	{
 		found = f6_reading_next(&looking->read, after, POSITIONS_AT_A_TIME);
-		for (int i = 0; i < found.count; i++)
+		for (int i = 0; i < found.count && events < MOST_EVENTS; i++)
 		{
+			CHECK_FOR_INTERRUPTS();
 			after = found.list[i];
 			if (!f6_looking_is_left(looking, after))
 				continue;
 			*first = events++ == 0 ? after : *first;
 		}
 		MemoryContextReset(scratch);
-	} while (found.count == POSITIONS_AT_A_TIME);
+	} while (found.count == POSITIONS_AT_A_TIME && events < MOST_EVENTS);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	return events;
@@ -80,7 +85,7 @@ f6_subscription_lag(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "f6.subscription_lag returns a row");
-	f6_looking_begin(&looking, subscription, false);
+	f6_looking_begin(&looking, subscription);
 	if (f6_may_read(looking.read.event))
 	{
 		values[LAG_EVENTS] = Int64GetDatum(count(&looking, &first));

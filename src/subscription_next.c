@@ -24,6 +24,9 @@
 /* How many positions are found at a time. */
 #define POSITIONS_AT_A_TIME 256
 
+/* How many events are looked at in a partition before others have their turn. */
+#define EVENTS_AT_A_LOOK 10000
+
 /* columns of the statement that reads parked events */
 enum parked_column
 {
@@ -33,7 +36,8 @@ enum parked_column
 	PARKED_ATTEMPTS,
 	PARKED_WAITS_FOR,
 	PARKED_REPLAY,
-	PARKED_IS_DELIVERED
+	PARKED_IS_DELIVERED,
+	PARKED_IS_DONE
 };
 
 /* and of that which reads failures */
@@ -46,7 +50,8 @@ enum failure_column
 
 static f6_own_statement read_parked = {
 	.text = "select \"position\", partition, object_ids, attempts, coalesce(waits_for, 0), replay,"
-			" is_delivered from f6.parked_event where subscription_id = $1 order by \"position\"",
+			" is_delivered, is_done from f6.parked_event where subscription_id = $1 order by "
+			"\"position\"",
 	.parameter_count = 1,
 	.types = { INT4OID },
 };
@@ -90,6 +95,7 @@ look_at_parked(f6_looking *looking, MemoryContext context)
 		parked->waits_for = DatumGetInt64(value(i, PARKED_WAITS_FOR));
 		parked->replay = DatumGetBool(value(i, PARKED_REPLAY));
 		parked->is_delivered = DatumGetBool(value(i, PARKED_IS_DELIVERED));
+		parked->is_done = DatumGetBool(value(i, PARKED_IS_DONE));
 		MemoryContextSwitchTo(caller);
 	}
 }
@@ -113,18 +119,17 @@ look_at_failures(f6_looking *looking, MemoryContext context)
 }
 
 /*
- * f6_looking_begin looks how a subscription stands, in the current memory context; its events are those up to the horizon.  Makes: partitions that
- * are not there yet.
+ * f6_looking_begin looks how a subscription stands, in the current memory context; its events are those up to the horizon.
  */
 void
-f6_looking_begin(f6_looking *looking, const f6_subscription *subscription, bool makes)
+f6_looking_begin(f6_looking *looking, const f6_subscription *subscription)
 {
 	MemoryContext context = CurrentMemoryContext;
 
 	looking->context = context;
 	looking->subscription = subscription;
 	looking->due_at = DT_NOEND;
-	looking->partitions = f6_partitions_read(subscription, makes, &looking->partition_count);
+	looking->partitions = f6_partitions_read(subscription, &looking->partition_count);
 	f6_spi_connect();
 	look_at_parked(looking, context);
 	look_at_failures(looking, context);
@@ -184,14 +189,23 @@ share_object(const f6_uuids *a, const f6_uuids *b)
 	return false;
 }
 
-/* parked_at returns the parked event at a position; NULL: there is none. */
+/* parked_at returns what is known of the event at a position that is parked, or was; NULL: it was not. */
 static const f6_parked *
 parked_at(const f6_looking *looking, int64 position)
 {
-	for (int i = 0; i < looking->parked_count; i++)
+	int from = 0;
+	int to = looking->parked_count;
+
+	while (from < to)
 	{
-		if (looking->parked[i].position == position)
-			return &looking->parked[i];
+		int middle = (from + to) / 2;
+
+		if (looking->parked[middle].position == position)
+			return &looking->parked[middle];
+		if (looking->parked[middle].position < position)
+			from = middle + 1;
+		else
+			to = middle;
 	}
 	return NULL;
 }
@@ -220,7 +234,8 @@ blocker_of(const f6_looking *looking, const f6_next *next, int64 position, const
 	{
 		const f6_parked *parked = &looking->parked[i];
 
-		if (parked->position < position && share_object(&parked->objects, objects))
+		if (!parked->is_done && parked->position < position &&
+			share_object(&parked->objects, objects))
 			return parked;
 	}
 	return blocker_among(next->parked, position, objects);
@@ -262,9 +277,9 @@ has_partition(const f6_looking *looking, const f6_uuids *objects, int number)
 	return false;
 }
 
-/* is_pending tells whether a partition has to do with the event at a position, and that is not done. */
+/* is_pending tells whether an event is not done that one partition has to do with, unless another one delivers it, which asks. */
 static bool
-is_pending(const f6_looking *looking, int number, int64 position)
+is_pending(const f6_looking *looking, int number, int asking, int64 position)
 {
 	f6_uuids objects;
 	int home;
@@ -273,7 +288,8 @@ is_pending(const f6_looking *looking, int number, int64 position)
 		parked_at(looking, position) != NULL)
 		return false;
 	home = f6_partition_home(looking->subscription, &objects);
-	return home == number || !is_done_in(looking, home, position);
+	/* Who asks delivers its own in order. */
+	return home != asking && !is_done_in(looking, home, position);
 }
 
 /* f6_looking_is_left tells whether the event at a position is to be delivered yet, if it is one of the subscription's. */
@@ -286,10 +302,10 @@ f6_looking_is_left(const f6_looking *looking, int64 position)
 		   !is_done_in(looking, f6_partition_home(looking->subscription, &objects), position);
 }
 
-/* pending_among tells whether a partition is not done with all of some positions, in order, that are before another; *is_end: they reach that. */
+/* pending_among tells whether any of some positions, in order, has a pending event that is before another; *is_end: they reach that. */
 static bool
-pending_among(const f6_looking *looking, int number, const f6_found *found, int64 position,
-			  bool *is_end)
+pending_among(const f6_looking *looking, int number, int asking, const f6_found *found,
+			  int64 position, bool *is_end)
 {
 	for (int i = 0; i < found->count; i++)
 	{
@@ -297,15 +313,15 @@ pending_among(const f6_looking *looking, int number, const f6_found *found, int6
 		*is_end = found->list[i] >= position;
 		if (*is_end)
 			return false;
-		if (is_pending(looking, number, found->list[i]))
+		if (is_pending(looking, number, asking, found->list[i]))
 			return true;
 	}
 	return false;
 }
 
-/* has_pending tells whether a partition is not done with all before a position. */
+/* has_pending tells whether a partition has to do with events before a position that are not done, and that others than who asks deliver. */
 static bool
-has_pending(f6_looking *looking, const f6_partition *partition, int64 position)
+has_pending(f6_looking *looking, const f6_partition *partition, int asking, int64 position)
 {
 	MemoryContext scratch =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 pending", ALLOCSET_DEFAULT_SIZES);
@@ -318,7 +334,7 @@ has_pending(f6_looking *looking, const f6_partition *partition, int64 position)
 	{
 		f6_found found = f6_reading_next(&looking->read, after, POSITIONS_AT_A_TIME);
 
-		is_found = pending_among(looking, partition->number, &found, position, &is_end);
+		is_found = pending_among(looking, partition->number, asking, &found, position, &is_end);
 		is_end = is_end || found.count < POSITIONS_AT_A_TIME;
 		after = found.count > 0 ? found.list[found.count - 1] : after;
 		MemoryContextReset(scratch);
@@ -338,7 +354,7 @@ are_others_done(f6_looking *looking, const f6_uuids *objects, int own, int64 pos
 		const f6_partition *partition = partition_numbered(looking, number);
 
 		if (number != own && partition != NULL && partition->position < position - 1 &&
-			has_pending(looking, partition, position))
+			has_pending(looking, partition, own, position))
 			return false;
 	}
 	return true;
@@ -365,7 +381,8 @@ judge_place(f6_looking *looking, const f6_partition *partition, const f6_uuids *
 		return PASS;
 	home = f6_partition_home(looking->subscription, objects);
 	if (home != partition->number)
-		return is_done_in(looking, home, position) ? PASS : STOP;
+		return is_done_in(looking, home, position) || parked_at(looking, position) != NULL ? PASS
+																						   : STOP;
 	return are_others_done(looking, objects, home, position) ? DELIVER : STOP;
 }
 
@@ -423,7 +440,7 @@ judge(f6_looking *looking, const f6_partition *partition, f6_next *next, int64 p
 	is_head = !next->has_head;
 	next->has_head = true;
 	/* Consumers have had it alone, and their leases ran out. */
-	if (is_head && f6_partition_has_expired(looking, partition) &&
+	if (is_head && position == partition->head && f6_partition_has_expired(looking, partition) &&
 		partition->expirations >= looking->subscription->attempts)
 	{
 		park(looking, next, position, partition->number, &objects, partition->expirations, NULL);
@@ -444,15 +461,14 @@ careful_until(const f6_looking *looking, const f6_partition *partition)
 
 /* attempt_at returns for which time the event at a position is delivered. */
 static int
-attempt_at(const f6_looking *looking, const f6_partition *partition, const f6_next *next,
-		   int64 position)
+attempt_at(const f6_looking *looking, const f6_partition *partition, int64 position)
 {
 	const f6_failure *failure = failure_at(looking, position);
 	int attempt = failure == NULL ? 1 : failure->attempts + 1;
 
 	if (position > careful_until(looking, partition))
 		return attempt;
-	if (next->found.count > 0 || next->is_head_parked)
+	if (position != partition->head)
 		return attempt + 1;
 	return attempt + Max(partition->expirations + f6_partition_has_expired(looking, partition), 1);
 }
@@ -481,9 +497,12 @@ take_found(f6_looking *looking, const f6_partition *partition, const f6_found *f
 			return false;
 		}
 		if (verdict == DELIVER)
-			add(next, found->list[i], attempt_at(looking, partition, next, found->list[i]));
+			add(next, found->list[i], attempt_at(looking, partition, found->list[i]));
 	}
-	return found->count == POSITIONS_AT_A_TIME;
+	next->is_cut = next->seen >= EVENTS_AT_A_LOOK && found->count == POSITIONS_AT_A_TIME;
+	if (next->is_cut)
+		next->until = found->list[found->count - 1];
+	return !next->is_cut && found->count == POSITIONS_AT_A_TIME;
 }
 
 /* look_at_log finds what comes next in the log. */
@@ -509,23 +528,52 @@ look_at_log(f6_looking *looking, const f6_partition *partition, int max_events, 
 	MemoryContextDelete(scratch);
 }
 
-/* look_at_replays finds which parked events are to be delivered again: those that wait for no other. */
+/*
+ * look_at_replays finds which parked events are to be delivered again: those that wait for no other, and before which all else is done or delivered
+ * later than they.
+ */
 static void
-look_at_replays(f6_looking *looking, const f6_partition *partition, int max_events, f6_next *next)
+look_at_replays(const f6_looking *looking, const f6_partition *partition, int max_events,
+				f6_next *next)
 {
+	int64 last = next->found.count > 0 ? next->found.list[0] - 1 : next->until;
+	bool has_expired = f6_partition_has_expired(looking, partition);
 	List *others = NIL;
+	bool is_begun = false;
 
-	for (int i = 0; i < looking->parked_count && next->found.count < max_events; i++)
+	for (int i = 0; i < looking->parked_count && looking->parked[i].position <= last; i++)
 	{
 		f6_parked *parked = &looking->parked[i];
 
+		CHECK_FOR_INTERRUPTS();
+		if (parked->is_done)
+			continue;
 		if (parked->partition != partition->number || !parked->replay ||
+			(has_expired && parked->is_delivered) ||
+			(is_begun && next->found.count == max_events) ||
 			blocker_among(others, parked->position, &parked->objects) != NULL)
+		{
 			others = lappend(others, parked);
-		else
-			add(next, parked->position, parked->attempts + 1);
+			continue;
+		}
+		if (!is_begun)
+			next->found.count = 0;
+		is_begun = true;
+		add(next, parked->position, parked->attempts + 1);
 	}
-	next->is_replay = next->found.count > 0;
+	next->is_replay = is_begun;
+}
+
+/* has_replays tells whether a partition has anything to deliver again. */
+static bool
+has_replays(const f6_looking *looking, const f6_partition *partition)
+{
+	for (int i = 0; i < looking->parked_count; i++)
+	{
+		if (looking->parked[i].partition == partition->number && looking->parked[i].replay)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -546,7 +594,7 @@ f6_next_look(f6_looking *looking, const f6_partition *partition, int max_events,
 		max_events = Min(max_events, 1);
 	next->found.list = palloc(sizeof(int64) * max_events);
 	next->attempts = palloc(sizeof(int) * max_events);
-	look_at_replays(looking, partition, max_events, next);
-	if (next->found.count == 0)
-		look_at_log(looking, partition, max_events, next);
+	look_at_log(looking, partition, max_events, next);
+	if (has_replays(looking, partition))
+		look_at_replays(looking, partition, max_events, next);
 }

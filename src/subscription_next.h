@@ -18,6 +18,7 @@ typedef struct f6_parked
 	int64 waits_for; /* the parked event of the same object that it waits for; 0: none */
 	bool replay;
 	bool is_delivered;
+	bool is_done; /* it is only known because something before it is not done */
 } f6_parked;
 
 /* An event that consumers have failed at. */
@@ -52,13 +53,14 @@ typedef struct f6_next
 	bool is_replay;		 /* are they parked ones? */
 	bool has_head;		 /* has the first been met that may be delivered? */
 	bool is_head_parked; /* is it to be parked instead, because leases ran out? */
+	bool is_cut;		 /* may there be more after what has been looked at? */
 	int64 until;		 /* all up to there has been looked at */
 	int64 seen;			 /* how many events that was */
 	List *
 		parked; /* of f6_parked: those that are to be parked, because they wait for others, or leases ran out */
 } f6_next;
 
-extern void f6_looking_begin(f6_looking *looking, const f6_subscription *subscription, bool makes);
+extern void f6_looking_begin(f6_looking *looking, const f6_subscription *subscription);
 extern void f6_looking_end(f6_looking *looking);
 extern bool f6_looking_is_left(const f6_looking *looking, int64 position);
 extern void f6_next_look(f6_looking *looking, const f6_partition *partition, int max_events,

@@ -66,10 +66,11 @@ static f6_own_statement mark_delivered = {
 };
 
 static f6_own_statement take_back = {
-	.text = "update f6.parked_event set is_delivered = false, attempts = attempts + 1"
+	.text = "update f6.parked_event set is_delivered = false, replay = false,"
+			" attempts = attempts + 1, reason = $3"
 			" where subscription_id = $1 and partition = $2 and is_delivered",
-	.parameter_count = 2,
-	.types = { INT4OID, INT4OID },
+	.parameter_count = 3,
+	.types = { INT4OID, INT4OID, TEXTOID },
 };
 
 static f6_own_statement insert_parked = {
@@ -88,6 +89,14 @@ run(f6_own_statement *statement, Datum *values, const char *nulls)
 	f6_spi_connect();
 	f6_own_run(statement, values, nulls);
 	SPI_finish();
+}
+
+/* expiry_reason returns why what a partition had delivered has failed whose lease ran out. */
+static Datum
+expiry_reason(const f6_partition *partition)
+{
+	return CStringGetTextDatum(
+		psprintf("the lease of consumer \"%s\" ran out", partition->consumer));
 }
 
 /* park_events parks events that wait for others, or that consumers' leases ran out with. */
@@ -114,12 +123,13 @@ park_events(const f6_subscription *subscription, const f6_partition *partition, 
 
 /* expire has a partition, whose lease ran out, be as if nothing had been delivered, but that what was goes one by one. */
 static void
-expire(const poll *poll, f6_partition *partition, const f6_next *next)
+expire(const poll *poll, f6_partition *partition)
 {
-	Datum values[] = { Int32GetDatum(poll->subscription->id), Int32GetDatum(partition->number) };
+	Datum values[] = { Int32GetDatum(poll->subscription->id), Int32GetDatum(partition->number),
+					   expiry_reason(partition) };
 
 	partition->careful_until = Max(partition->careful_until, partition->delivered);
-	partition->expirations = next->is_head_parked ? 0 : partition->expirations + 1;
+	partition->expirations++;
 	partition->delivered = partition->position;
 	run(&take_back, values, NULL);
 }
@@ -133,11 +143,15 @@ note_delivered(const poll *poll, const f6_looking *looking, const f6_partition *
 	Datum values[] = { Int32GetDatum(poll->subscription->id), f6_found_array(&next->found) };
 
 	if (f6_partition_has_expired(looking, seen))
-		expire(poll, &partition, next);
+		expire(poll, &partition);
 	if (next->is_replay)
 		run(&mark_delivered, values, NULL);
 	else
+	{
+		partition.expirations = partition.head == next->found.list[0] ? partition.expirations : 0;
+		partition.head = next->found.list[0];
 		partition.delivered = next->found.list[next->found.count - 1];
+	}
 	partition.consumer = poll->consumer;
 	partition.lease = poll->lease;
 	f6_partition_lease(&partition);
@@ -154,7 +168,7 @@ note_nothing(const poll *poll, const f6_looking *looking, const f6_partition *se
 	bool has_expired = f6_partition_has_expired(looking, seen);
 
 	if (has_expired)
-		expire(poll, &partition, next);
+		expire(poll, &partition);
 	park_events(poll->subscription, seen, next->parked);
 	if (partition.delivered == partition.position)
 		partition.position = partition.delivered = Max(partition.position, next->until);
@@ -163,45 +177,63 @@ note_nothing(const poll *poll, const f6_looking *looking, const f6_partition *se
 	f6_partition_write(poll->subscription, &partition, false, false);
 }
 
-/* is_same tells whether a partition is as it was seen. */
-static bool
-is_same(const f6_partition *a, const f6_partition *b)
-{
-	bool same_consumer = a->consumer == NULL || b->consumer == NULL
-							 ? a->consumer == b->consumer
-							 : strcmp(a->consumer, b->consumer) == 0;
-
-	return same_consumer && a->position == b->position && a->delivered == b->delivered &&
-		   a->leased_until == b->leased_until;
-}
-
 /* What is written of a partition. */
 typedef void (*partition_note)(const poll *, const f6_looking *, const f6_partition *,
 							   const f6_next *);
 
-/* lock_and_note writes something of a partition, if it is as it was seen and nobody else has it, and tells whether it did. */
+/* note_if_same writes something of a partition, if it is as it was seen and nobody else has it, and tells whether it did. */
+static bool
+note_if_same(const poll *poll, const f6_looking *looking, const f6_partition *seen,
+			 const f6_next *next, partition_note note)
+{
+	f6_partition locked;
+
+	if (!f6_partition_lock(poll->subscription, seen->number, false, &locked) ||
+		locked.version != seen->version)
+		return false;
+	note(poll, looking, seen, next);
+	return true;
+}
+
+/* end_part ends a subtransaction that was begun from some memory context and resource owner. */
+static void
+end_part(bool commit, MemoryContext caller, ResourceOwner owner)
+{
+	if (commit)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+}
+
+/* lock_and_note does so in a subtransaction, so that no lock stays where it did not. */
 static bool
 lock_and_note(const poll *poll, const f6_looking *looking, const f6_partition *seen,
 			  const f6_next *next, partition_note note)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	f6_partition locked;
-	bool is_noted;
+	volatile bool is_noted = false;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
-	is_noted = f6_partition_lock(poll->subscription, seen->number, false, &locked) &&
-			   is_same(&locked, seen);
-	if (is_noted)
+	PG_TRY();
 	{
-		note(poll, looking, seen, next);
-		ReleaseCurrentSubTransaction();
+		is_noted = note_if_same(poll, looking, seen, next, note);
+		end_part(is_noted, caller, owner);
 	}
-	else
-		RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		end_part(false, caller, owner);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 	return is_noted;
 }
 
@@ -264,8 +296,16 @@ pass_by(const poll *poll, int number)
 	f6_partition_write(poll->subscription, &partition, false, false);
 }
 
-/* deliver delivers what a partition has next, and tells whether there was anything. */
-static bool
+/* What a look has come to. */
+typedef enum outcome
+{
+	NOTHING,
+	NOTED, /* nothing, but it has been noted how far that goes, so there may be more after it */
+	DELIVERED
+} outcome;
+
+/* deliver delivers what a partition has next. */
+static outcome
 deliver(const poll *poll, f6_looking *looking, const f6_partition *partition)
 {
 	f6_next next;
@@ -273,41 +313,61 @@ deliver(const poll *poll, f6_looking *looking, const f6_partition *partition)
 	f6_next_look(looking, partition, poll->max_events, &next);
 	if (next.found.count == 0)
 	{
-		if (next.parked != NIL || next.seen > EVENTS_WORTH_NOTING)
-			(void) lock_and_note(poll, looking, partition, &next, note_nothing);
-		return false;
+		if (next.parked == NIL && next.seen <= EVENTS_WORTH_NOTING &&
+			!f6_partition_has_expired(looking, partition))
+			return NOTHING;
+		return lock_and_note(poll, looking, partition, &next, note_nothing) ? NOTED : NOTHING;
 	}
 	if (!lock_and_note(poll, looking, partition, &next, note_delivered))
-		return false;
+		return NOTHING;
 	if (put_events(poll, looking, &next) > 0)
-		return true;
+		return DELIVERED;
 	pass_by(poll, partition->number);
-	return false;
+	return NOTED;
 }
 
-/* look delivers what the first partition has that has anything, and tells whether any had. */
-static bool
+/* look delivers what the first partition has that has anything. */
+static outcome
 look(poll *poll)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 poll", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	f6_looking looking;
-	bool is_found = false;
+	outcome result = NOTHING;
 
-	f6_looking_begin(&looking, poll->subscription, true);
+	f6_looking_begin(&looking, poll->subscription);
 	if (looking.partition_count == 0)
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
 						errmsg("subscription \"%s\" has ended", poll->subscription->name)));
-	for (int i = 0; i < looking.partition_count && !is_found; i++)
-		is_found = deliver(poll, &looking, &looking.partitions[i]);
+	for (int i = 0; i < looking.partition_count && result != DELIVERED; i++)
+	{
+		outcome one = deliver(poll, &looking, &looking.partitions[i]);
+
+		result = Max(result, one);
+	}
 	poll->looked_at = looking.now;
 	poll->due_at = looking.due_at;
 	poll->horizon = looking.read.horizon;
 	f6_looking_end(&looking);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	return is_found;
+	return result;
+}
+
+/* look_on looks until there is something, or nothing more to be noted, and tells whether to wait: not for others to wait for what was noted. */
+static bool
+look_on(poll *poll)
+{
+	bool is_noted = false;
+	outcome result;
+
+	while ((result = look(poll)) == NOTED)
+	{
+		CHECK_FOR_INTERRUPTS();
+		is_noted = true;
+	}
+	return result == NOTHING && !is_noted;
 }
 
 /* glance tells whether the log has anything new, if that is all that there is to be seen yet. */
@@ -364,10 +424,10 @@ wait_and_look(poll *poll)
 	TimestampTz now = GetCurrentTimestamp();
 	int rest = 0;
 
-	if (look(poll) || now >= poll->until)
+	if (!look_on(poll) || now >= poll->until)
 		return;
 	f6_waiting_begin();
-	while (!look(poll) && (now = GetCurrentTimestamp()) < poll->until)
+	while (look_on(poll) && (now = GetCurrentTimestamp()) < poll->until)
 	{
 		sleep_until_due(poll, now);
 		if (TimestampDifferenceExceeds(now, GetCurrentTimestamp(), LONGEST_REST))
@@ -409,6 +469,9 @@ read_arguments(poll *poll, FunctionCallInfo fcinfo)
 							PointerGetDatum(interval_argument(fcinfo, 2, "wait", true))));
 	poll->consumer = PG_ARGISNULL(3) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	poll->lease = interval_argument(fcinfo, 4, "lease", false);
+	/* One that never ends is refused here. */
+	(void) DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
+							   PointerGetDatum(poll->lease));
 }
 
 /* f6_poll(name, max_events, wait, consumer, lease) returns the next events of a subscription, and waits for some if there are none. */

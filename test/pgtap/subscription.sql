@@ -132,6 +132,42 @@ select is(reason, 'the lease of consumer "" ran out', 'with the reason') from f6
 select ack('dying', 14);
 select is(polled('dying', 2), '15@1 16@1', 'and all goes on');
 
+-- What is done is not delivered again, though it was parked before others were done; nor is it delivered before these.
+select f6_subscribe('parking', '{"types": ["Parked"]}', attempts => 1);
+select f6_register_event_type('Parked', '1', 'true');
+select claim('Parked', 'x') - claim('Parked', 'x') is not null;
+update base set start = (select min("position") - 1 from f6.event where event_type = 'Parked');
+select is(polled('parking'), '1@1 2@1', 'two events of an object');
+select is(nack('parking', 2), null, 'the second is parked');
+select f6_replay('parking');
+select is(polled('parking', 1), '1@1', 'and not delivered before the first');
+select ack('parking', 1);
+select is(polled('parking'), '2@2', 'but after it');
+select ack('parking', 2);
+select is(polled('parking'), null, 'and once');
+select is(lag_events || ' ' || parked, '0 0', 'when it is done') from f6.subscription where name = 'parking';
+select claim('Parked', 'x'), claim('Parked', 'y');
+select is(polled('parking', 1), '3@1', 'another');
+select nack('parking', 3);
+select lives_ok($$ select f6_discard('parking', start + 3) from base $$, 'is given up');
+select is(polled('parking'), '4@1', 'and not delivered either');
+select ack('parking', 4);
+select is((select count(*) from f6.parked_event as k join f6.subscription_definition as s using (subscription_id) where s.name = 'parking'), 0::bigint, 'and forgotten in the end');
+select claim('Parked', 'z'), claim('Parked', 'z');
+select is(polled('parking', 1), '5@1', 'one that is replayed');
+select nack('parking', 5);
+select is(polled('parking'), null, 'what comes after it waits');
+select f6_replay('parking');
+select is(polled('parking', 1), '5@2', 'and whose lease runs out');
+select expire('parking');
+select is(polled('parking'), null, 'is not delivered for ever');
+select is(parked('parking'), '5 6<5!', 'but parked again');
+select is(attempts || reason, '2the lease of consumer "" ran out', 'with the reason') from f6.parked where name = 'parking' and waits_for is null;
+select f6_discard('parking', start + 5) from base;
+select is(polled('parking'), '6@1', 'so that others can go on when it is given up');
+select throws_ok($$ select f6_ack('parking', (select max("position") from f6.event where event_type = 'Rare')) $$, '42704', null, 'what it does not deliver can''t be acknowledged');
+update base set start = (select min("position") from f6.event where event_type = 'Rare');
+
 -- Partitions: order for each object, whatever the number of consumers.
 select f6_subscribe('shared', '{"types": ["Rare"]}', (select start + 18 from base)::text, partitions => 4);
 select claim('Rare', 'p' || n) from generate_series(1, 20) as n;
@@ -157,6 +193,19 @@ select is((select min(n) from delivered where consumer = 6), :both::bigint, 'the
 select is((select count(*) from f6_poll('shared', 100, consumer => '7')), 0::bigint, 'and the other partition waits');
 select f6_ack('shared', start + :both, '6') from base;
 select is((select count(*) from f6_poll('shared', 100, consumer => '7')), 1::bigint, 'until it is done');
+
+-- A parked event of one partition does not hold up the other of its objects.
+select f6_subscribe('two', '{"types": ["Two"]}', partitions => 2, attempts => 1);
+select f6_register_event_type('Two', '1', 'true');
+select f6_append('Two', array[of(1), of(2)], '{}') is not null from generate_series(1, 3);
+create function took(events integer default 100) returns bigint[] language sql as $$ select array_agg(p.position order by p.position) from f6_poll('two', events) as p $$;
+select is(cardinality(took()), 3, 'events about the same objects of two partitions are delivered together');
+select f6_nack('two', (select min("position") from f6.event where event_type = 'Two'));
+select is(took(), null, 'and parked together');
+select is(parked, 3::bigint, 'all of them') from f6.subscription where name = 'two';
+select f6_append('Two', array[of(3)], '{}') is not null, f6_append('Two', array[of(4)], '{}') is not null;
+create table taken as select unnest(took()) as "position" union all select unnest(took());
+select is((select count(*) from taken), 2::bigint, 'others go on');
 
 -- Where to start.
 select is(f6_seek('all', 'beginning'), 0::bigint, 'at the beginning');
@@ -188,7 +237,9 @@ select throws_ok($$ select f6_poll('all', lease => null) $$, '22023', null, 'a l
 select throws_ok($$ select f6_ack('all', null) $$, '22004', null, 'acknowledging NULL');
 select throws_ok($$ select f6_nack('nobody', 1) $$, '42704', null, 'giving back to nobody');
 select throws_ok($$ select f6_unsubscribe('nobody') $$, '42704', 'there is no subscription "nobody"', 'ending nothing');
-select throws_ok($$ update f6.subscription_definition set query = '[{}]' $$, '55000', 'a subscription stays as it was made', 'changing one');
+select throws_ok($$ select f6_subscribe('x', max_backoff => '2 years') $$, '22023', null, 'keeping back for ever');
+select throws_ok($$ select f6_poll('all', lease => '1000000 years') $$, '22008', null, 'a lease for ever');
+select throws_ok($$ select f6_unsubscribe(null) $$, '22004', null, 'ending NULL');
 
 -- Who may do what.
 create role consumer;
@@ -203,6 +254,7 @@ select isnt(polled('own', 1), null, 'who may read events may subscribe');
 select throws_ok($$ select polled('all') $$, '42501', 'subscription "all" is not yours', 'and consume what is theirs');
 select throws_ok($$ select f6_unsubscribe('all') $$, '42501', 'subscription "all" is not yours', 'and end that');
 select throws_ok($$ update f6.subscription_partition set "position" = 0 $$, '42501', null, 'through functions alone');
+select throws_ok($$ insert into f6.subscription_definition values (9, 'x', '5', 0, 1, 1, '0', '0', 'consumer') $$, '42501', null, 'as they are made');
 set local role colleague;
 select throws_ok($$ select polled('own') $$, '42501', null, 'others may not');
 reset role;

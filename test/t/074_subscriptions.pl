@@ -154,6 +154,15 @@ answer(q{select f6_unsubscribe('waiting')});
 answer(q{select from f6_append('Counted', array[o(2)], '{}')});
 like($poll->(), qr/subscription "waiting" has ended/, 'and ends with the subscription');
 
+# What is in flight is not left out by a start in time.
+$open = begin(q{begin; select from f6_append('Counted', array[o(1)], '{"late": true}'); select pg_sleep(1); commit}, 'open');
+wait_until(q{select count(*) > 0 from pg_stat_activity where application_name = 'open' and wait_event = 'PgSleep'});
+answer(q{select from f6_append('Counted', array[o(2)], '{}')});
+answer(q{select f6_subscribe('late', start => (now() - interval '10 milliseconds')::text)});
+$open->();
+is(answer(q{select count(*) from f6_poll('late') where event_data = '{"late": true}'}), 1, 'an event that was in flight when the subscription began is delivered');
+answer(q{select f6_unsubscribe('late')});
+
 # Load.
 answer(q{select f6_subscribe('shared', '{"types": ["Counted"]}', 'now', partitions => 5, attempts => 1000000, backoff => '10 milliseconds', max_backoff => '50 milliseconds')});
 my $begun = answer(q{select "position" from f6.subscription});
