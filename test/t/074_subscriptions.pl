@@ -59,7 +59,8 @@ create function o(n integer) returns uuid language sql immutable as $$ select f6
 -- What consumers were given, and what they did about it.
 create table delivery (delivery_id serial primary key, consumer text, "position" bigint, attempt integer, asked_at timestamptz, had_at timestamptz);
 create table given_back ("position" bigint, at timestamptz);
-create table effect (effect_id serial primary key, consumer text, "position" bigint, object_ids uuid[]);
+create table effect (effect_id serial primary key, subscription text, consumer text, "position" bigint, object_ids uuid[]);
+create table given_up ("position" bigint);
 
 -- Appends for some seconds: events about one to three objects of a few, some of them rolled back, some of another type.
 create procedure work(seconds numeric, seed float8) language plpgsql as $$
@@ -103,7 +104,7 @@ begin
                     insert into given_back values (e."position", clock_timestamp());
                     exit;
                 end if;
-                insert into effect (consumer, "position", object_ids) values (consume.consumer, e."position", e.object_ids);
+                insert into effect (subscription, consumer, "position", object_ids) values (subscription, consume.consumer, e."position", e.object_ids);
                 exit when random() < mistakes / 2;
                 if random() < mistakes / 4 then
                     perform pg_sleep(0.5);
@@ -116,6 +117,32 @@ begin
             commit;
         end loop;
         rollback;
+    end loop;
+end $$;
+
+-- Sees to what a subscription has parked for some seconds: replays it, or gives up on some of it.
+create procedure repair(subscription text, seconds numeric, seed float8, hopeless float8) language plpgsql as $$
+declare
+    ends timestamptz := clock_timestamp() + seconds * interval '1 second';
+    k record;
+begin
+    perform setseed(seed);
+    while clock_timestamp() < ends loop
+        for k in select * from f6.parked as p where p.name = subscription order by random() limit 3 loop
+            begin
+                if random() < hopeless then
+                    perform f6_discard(subscription, k."position");
+                    insert into given_up values (k."position");
+                else
+                    perform f6_replay(subscription, case when random() < 0.7 then k."position" end);
+                end if;
+            exception when object_not_in_prerequisite_state or undefined_object or deadlock_detected then
+                null;
+            end;
+            commit;
+        end loop;
+        perform pg_sleep(0.05);
+        commit;
     end loop;
 end $$;
 SQL
@@ -202,6 +229,28 @@ is(answer(q{select count(*) from (select *, lag(asked_at) over w as asked_before
 		where g.at between d.asked_before and d.had_at)}), 0, 'nobody had an event twice while a lease held, unless it was given back');
 is(answer('select count(*) from f6.parked'), 0, 'nothing is parked');
 cmp_ok(answer('select count(distinct consumer) from effect'), '>=', 4, 'by all consumers');
+
+# What is parked.
+answer(q{truncate delivery, given_back, effect});
+answer(q{select f6_unsubscribe('shared'); select f6_subscribe('parking', '{"types": ["Counted"]}', 'now', partitions => 3, attempts => 2, backoff => '0')});
+$begun = answer(q{select "position" from f6.subscription});
+my @sessions = map { begin("call work($seconds, 0.$_)", "writer$_") } 3 .. 4;
+push @sessions, map { begin("call consume('parking', 'consumer$_', @{[$seconds + 1]}, 0.$_, 0.3)", "consumer$_") } 5 .. 7;
+push @sessions, map { begin("call repair('parking', @{[$seconds + 1]}, 0.$_, 0.3)", "repair$_") } 8 .. 9;
+is(join('', map { $_->() } @sessions), '', 'consumers that fail, and who sees to what is parked, go on without an error');
+cmp_ok(answer('select count(*) from given_up'), '>', 0, 'some events were given up');
+cmp_ok(answer('select count(*) from delivery join effect using ("position") where attempt > 2'), '>', 0, 'some done when they had been parked');
+@last = (begin("call consume('parking', 'last', 120, 0.1, 0)", 'last1'), begin("call repair('parking', 120, 0.1, 0)", 'last2'));
+wait_until(q{select lag_events = 0 and parked = 0 from f6.subscription});
+answer(q{select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'last%'});
+$_->() foreach @last;
+$matching = qq{select "position", object_ids from f6.event where event_type = 'Counted' and "position" > $begun};
+is(answer("select count(*) from ($matching) as e full join (select \"position\" from effect union all select \"position\" from given_up) as f using (\"position\") where e is null or f is null"), 0, 'all is done, or given up');
+is(answer('select count(*) from (select "position" from (select "position" from effect union all select "position" from given_up) as t group by 1 having count(*) > 1) as t'), 0, 'once');
+is(answer(q{select count(*) from (select "position", lag("position") over (partition by o order by effect_id) as previous from effect, unnest(object_ids) as o) as t where previous > "position"}), 0, 'in the order of each object');
+answer(q{select f6_append('Counted', array[o(1)], '{}') from generate_series(1, 10)});
+is(answer(q{with polled as materialized (select max("position") as p from f6_poll('parking')) select count(*) from polled}) , 1, 'and it goes on');
+is(answer(q{select count(*) from f6.parked_event where is_done}) <= 20 ? 1 : 0, 1, 'what is done is not kept for ever');
 
 # A dump takes subscriptions along, as they stand.
 answer(q{select f6_subscribe('failing', start => 'beginning', attempts => 2); select from f6_poll('failing', 10)});
