@@ -81,10 +81,6 @@ begin
     if not attempts operator(pg_catalog.>) 0 then
         raise exception 'attempts must be 1 or more, found %', attempts using errcode = 'invalid_parameter_value';
     end if;
-    if fold is not null and context is null then
-        raise exception 'a fold needs a context'
-            using errcode = 'invalid_parameter_value', hint = 'It makes a state of the events of the context.';
-    end if;
     if exists (select 1 from f6.command as c where c.name operator(pg_catalog.=) f6_create_command.name) then
         raise exception 'command "%" exists', name
             using errcode = 'duplicate_object', hint = 'f6.command lists them; f6_drop_command drops one.';

@@ -123,12 +123,28 @@ find_handler(const char *signature)
 	return f6_function_find(signature, &role);
 }
 
-/* compile makes a command of its row in the current memory context. */
+/* check_definition refuses a command whose rejections have no objects to be recorded of, or that has a fold of nothing. */
+static void
+check_definition(const f6_command_context *context, bool has_fold, const char *rejected_type)
+{
+	if (has_fold && context == NULL)
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("a fold needs a context"),
+						errhint("It makes a state of the events of the context.")));
+	if (rejected_type == NULL)
+		return;
+	if (context == NULL || !f6_command_context_may_name_objects(context))
+		ereport(ERROR,
+				(errcode(F6_ERR_BAD_ARGUMENT), errmsg("rejected_type needs a context with objects"),
+				 errdetail("A rejection is recorded of the objects of the context.")));
+}
+
+/* compile makes a command of its row, however that got into the table, in the current memory context. */
 static f6_command *
 compile(HeapTuple row, TupleDesc descriptor)
 {
 	f6_command *command = palloc0(sizeof(f6_command));
 	Jsonb *context = row_jsonb(row, descriptor, COMMAND_CONTEXT);
+	Jsonb *fold = row_jsonb(row, descriptor, COMMAND_FOLD);
 	bool isnull;
 
 	command->name = f6_row_text(row, descriptor, COMMAND_NAME);
@@ -136,7 +152,8 @@ compile(HeapTuple row, TupleDesc descriptor)
 	command->rejected_type = f6_row_text(row, descriptor, COMMAND_REJECTED_TYPE);
 	command->handler = find_handler(f6_row_text(row, descriptor, COMMAND_HANDLER));
 	command->context = context == NULL ? NULL : f6_command_context_compile(context);
-	command->program = f6_fold_program_compile(row_jsonb(row, descriptor, COMMAND_FOLD));
+	check_definition(command->context, fold != NULL, command->rejected_type);
+	command->program = f6_fold_program_compile(fold);
 	command->schema = row_jsonb(row, descriptor, COMMAND_SCHEMA);
 	command->schema_site.fn_mcxt = CurrentMemoryContext;
 	return command;
@@ -235,18 +252,18 @@ f6_command_check_privileges(const f6_command *command)
 	f6_fold_program_each_function(command->program, check_function, NULL);
 }
 
-/* check_context refuses a context that is none, or does not say of which objects a rejection is to be recorded. */
-static void
-check_context(Jsonb *document, bool records)
+/* read_context returns the context that a document describes, whose function the caller must be allowed to execute; NULL for NULL. */
+static f6_command_context *
+read_context(Jsonb *document)
 {
-	f6_command_context *context = document == NULL ? NULL : f6_command_context_compile(document);
+	f6_command_context *context;
 
-	if (context != NULL && OidIsValid(f6_command_context_function(context)))
+	if (document == NULL)
+		return NULL;
+	context = f6_command_context_compile(document);
+	if (OidIsValid(f6_command_context_function(context)))
 		f6_function_check_privilege(f6_command_context_function(context));
-	if (records && (context == NULL || !f6_command_context_may_name_objects(context)))
-		ereport(ERROR,
-				(errcode(F6_ERR_BAD_ARGUMENT), errmsg("rejected_type needs a context with objects"),
-				 errdetail("A rejection is recorded of the objects of the context.")));
+	return context;
 }
 
 /*
@@ -257,6 +274,9 @@ Datum
 f6_command_shape(PG_FUNCTION_ARGS)
 {
 	Oid handler = find_handler(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	Jsonb *fold = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	char *rejected_type = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
+	f6_command_context *context;
 	f6_acting before;
 
 	f6_function_check_privilege(handler);
@@ -264,10 +284,11 @@ f6_command_shape(PG_FUNCTION_ARGS)
 	f6_act_by_settings(NULL, &before);
 	if (!PG_ARGISNULL(1))
 		(void) f6_schema_compile(PG_GETARG_JSONB_P(1), true);
-	check_context(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), !PG_ARGISNULL(4));
-	(void) f6_fold_program_compile(PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
-	if (!PG_ARGISNULL(4))
-		(void) f6_event_type_newest(text_to_cstring(PG_GETARG_TEXT_PP(4)));
+	context = read_context(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
+	check_definition(context, fold != NULL, rejected_type);
+	(void) f6_fold_program_compile(fold);
+	if (rejected_type != NULL)
+		(void) f6_event_type_newest(rejected_type);
 	f6_act_end(&before);
 	PG_RETURN_TEXT_P(cstring_to_text(f6_function_signature(handler)));
 }

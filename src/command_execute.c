@@ -27,6 +27,7 @@
 #include "command_run.h"
 #include "errors.h"
 #include "event_json.h"
+#include "event_write.h"
 #include "jsonb_walk.h"
 #include "lock.h"
 #include "read.h"
@@ -333,7 +334,6 @@ record_rejection(execution *run)
 static void
 run_command(execution *run)
 {
-	f6_command_check_privileges(run->command);
 	check_payload(run);
 	if (run->command->context != NULL)
 		run->query = f6_command_context_query(run->command->context, run->payload);
@@ -398,10 +398,23 @@ executed_row(TupleDesc descriptor, const f6_outcome *outcome)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 
+/* check_writer refuses a caller who may not append; what came of a run is told, and kept, only to those who might have appended it. */
+static void
+check_writer(void)
+{
+	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
+
+	f6_event_check_writer(event);
+	table_close(event, AccessShareLock);
+}
+
 /* execute executes a command, unless it was run under the key before. */
 static void
 execute(execution *run, const char *key)
 {
+	f6_command_check_privileges(run->command);
+	if (key != NULL)
+		check_writer();
 	if (key != NULL && !run->dry_run)
 		f6_lock_command_run(run->command->name, key);
 	if (key != NULL && f6_command_run_find(run->command->name, key, run->payload, &run->outcome))

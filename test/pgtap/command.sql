@@ -332,6 +332,35 @@ set local role command_nobody;
 select is((select status from door('{"course": "f", "who": "bob"}')), 'accepted', 'a door lets others execute a command, and nothing else');
 reset role;
 
+-- Keys give no privileges.
+create function secret(state jsonb, payload jsonb) returns jsonb language sql immutable as $$ select '{"rejected": "secret"}'::jsonb $$;
+select f6_create_command('secret', 'secret(jsonb,jsonb)');
+select is(made('secret', '{}', 's'), 'rejected secret 0 0 1', 'what came of a run');
+select is(made('raise', '{"what": "way"}', 'r'), 'rejected no way 0 0 1', 'and of another');
+create temp table runs as select count(*) as count from f6.command_run;
+revoke execute on function secret(jsonb, jsonb) from public;
+set local role command_writer;
+select is(raised(format($$select f6_execute('secret', '{}', idempotency_key => 's', dry_run => %L)$$, dry)), '42501 permission denied for function secret:',
+    'is not told to who may not execute it, dry run: ' || dry) from unnest('{false,true}'::boolean[]) as dry;
+select is(raised($$select f6_execute('secret', '{}', idempotency_key => 'another')$$), '42501 permission denied for function secret:', 'nor is their key locked');
+set local role command_nobody;
+select is(raised(format($$select f6_execute('raise', '{"what": "way"}', idempotency_key => %L, dry_run => %L)$$, key, dry)), '42501 permission denied for table event:',
+    format('nor to who may not append: %s, dry run: %s', key, dry)) from unnest('{r,new}'::text[]) as key, unnest('{false,true}'::boolean[]) as dry;
+select is(made('raise', '{"what": "way"}'), 'rejected no way 0 0 1', 'who needs no privilege without a key');
+reset role;
+select is((select count(*) from f6.command_run), (select count from runs), 'and of whom no runs are kept');
+
+-- A row that nobody has checked.
+set local role command_admin;
+insert into f6.command (name, handler, attempts, rejected_type) values ('boom', 'public.tell(jsonb,jsonb)', 5, 'Refused');
+insert into f6.command (name, handler, attempts, rejected_type, context) values ('boom types', 'public.tell(jsonb,jsonb)', 5, 'Refused', '{"types": ["Noted"]}');
+insert into f6.command (name, handler, attempts, fold) values ('boom fold', 'public.tell(jsonb,jsonb)', 5, '{}');
+reset role;
+select is(raised(format('select f6_execute(%L)', name)), error, 'is refused when it is executed: ' || name)
+    from (values ('boom', '22023 rejected_type needs a context with objects: A rejection is recorded of the objects of the context.'),
+                 ('boom types', '22023 rejected_type needs a context with objects: A rejection is recorded of the objects of the context.'),
+                 ('boom fold', '22023 a fold needs a context:')) as bad (name, error);
+
 -- The caller's search_path is not the handler's.
 create schema hostile;
 create function hostile.jsonb_build_object(variadic "any") returns jsonb language internal immutable as 'jsonb_build_object_noargs';
