@@ -3,7 +3,9 @@
  *		f6_execute: deciding by a command's handler, and appending what it decides if that is still what it was decided on.
  *
  * Each attempt is a subtransaction.  The first reads, decides and appends without holding anything up.  If somebody else has changed what it
- * has read meanwhile, the next one takes the locks of the context before it reads: then nobody can.
+ * has read meanwhile, the next one takes the locks of the context before it reads: then nobody can.  With them it takes those of all the
+ * events that attempts have come to.  Others it may come to now are locked out of order, so that it is the victim of a deadlock: then the
+ * next attempt knows of them too.
  */
 #include "postgres.h"
 
@@ -56,6 +58,7 @@ enum executed_column
 /* What an attempt was at when it failed. */
 typedef enum stage
 {
+	LOCKING,
 	READING,
 	HANDLING,
 	APPENDING
@@ -70,7 +73,7 @@ typedef struct execution
 	bool dry_run;
 	f6_query *query; /* NULL: it depends on nothing */
 	volatile stage stage;
-	Jsonb *volatile events; /* of the attempt before; NULL: there was none */
+	List *volatile events; /* a batch of each attempt that has come to one */
 	f6_outcome outcome;
 } execution;
 
@@ -125,20 +128,29 @@ call_handler(const execution *run, Jsonb *state)
 	return fcinfo->isnull ? NULL : DatumGetJsonbP(answer);
 }
 
-/* take_locks takes the locks of the context, and those of the events that the attempt before came to, in one order with others'. */
+/* want_locks adds the locks of a batch to a collection. */
+static void
+want_locks(Relation event, Jsonb *events, f6_locks *locks)
+{
+	int count;
+	f6_event_row *rows = f6_events_from_json(event, events, &count);
+
+	for (int i = 0; i < count; i++)
+		f6_event_locks(event, &rows[i], true, locks);
+}
+
+/* take_locks takes the locks of the context, and those of the events that the attempts before came to, in one order with others'. */
 static void
 take_locks(const execution *run)
 {
 	Relation event = table_open(f6_relation_oid(F6_EVENT), RowExclusiveLock);
-	f6_event_row *rows;
 	f6_locks locks;
-	int count;
+	ListCell *cell;
 
 	f6_locks_begin(&locks);
 	f6_query_locks(run->query, &locks);
-	rows = f6_events_from_json(event, run->events, &count);
-	for (int i = 0; i < count; i++)
-		f6_event_locks(event, &rows[i], true, &locks);
+	foreach (cell, run->events)
+		want_locks(event, lfirst(cell), &locks);
 	f6_locks_take(&locks);
 	table_close(event, NoLock);
 }
@@ -186,7 +198,7 @@ decide(execution *run)
 	if (run->metadata != NULL)
 		f6_answer_add_metadata(&answer, run->metadata);
 	run->stage = APPENDING;
-	run->events = answer.events;
+	run->events = lappend(run->events, answer.events);
 	append(run, answer.events, run->query, position);
 }
 
@@ -214,31 +226,32 @@ reject(execution *run, const ErrorData *error)
 	return true;
 }
 
-/* may_repeat tells whether an error says that the context has changed, and another attempt may see what it is now. */
+/* may_repeat tells whether another attempt may see what the context is now, or take locks in the order of others. */
 static bool
 may_repeat(const execution *run, const ErrorData *error)
 {
-	return run->stage == APPENDING && error->sqlerrcode == F6_ERR_CONDITION && run->query != NULL &&
-		   run->outcome.attempts < run->command->attempts && !IsolationUsesXactSnapshot();
+	if (run->query == NULL || run->outcome.attempts >= run->command->attempts ||
+		IsolationUsesXactSnapshot())
+		return false;
+	/* The handler has brought it to objects that are locked after those of the context, in whatever order. */
+	if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		return run->stage == LOCKING || run->stage == APPENDING;
+	return run->stage == APPENDING && error->sqlerrcode == F6_ERR_CONDITION;
 }
 
-/* attempt runs the command once, and tells whether that was all; if not, the context has changed. */
-static bool
-attempt(execution *run)
+/* in_part does something in a subtransaction, which a dry run undoes; it returns the error that has undone it, NULL for none. */
+static ErrorData *
+in_part(execution *run, void (*something)(execution *run))
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 
-	run->outcome.attempts++;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
-		run->stage = READING;
-		if (run->events != NULL)
-			take_locks(run);
-		decide(run);
+		something(run);
 		end_part(!run->dry_run, caller, owner);
 	}
 	PG_CATCH();
@@ -246,12 +259,35 @@ attempt(execution *run)
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
-		if (run->stage == READING)
-			f6_command_spoil();
 		end_part(false, caller, owner);
 	}
 	PG_END_TRY();
-	if (error == NULL || reject(run, error))
+	return error;
+}
+
+/* lock_and_decide is an attempt: but for the first it takes locks before it decides. */
+static void
+lock_and_decide(execution *run)
+{
+	run->stage = LOCKING;
+	if (run->events != NIL)
+		take_locks(run);
+	decide(run);
+}
+
+/* attempt runs the command once, and tells whether that was all; if not, another attempt may do. */
+static bool
+attempt(execution *run)
+{
+	ErrorData *error;
+
+	run->outcome.attempts++;
+	error = in_part(run, lock_and_decide);
+	if (error == NULL)
+		return true;
+	if (run->stage == READING)
+		f6_command_spoil();
+	if (reject(run, error))
 		return true;
 	if (!may_repeat(run, error))
 		ReThrowError(error);
@@ -315,19 +351,32 @@ rejection_event(const execution *run)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
-/* record_rejection appends the event that records a rejection, where the command has rejections recorded. */
+/* append_rejection appends the event that records a rejection. */
+static void
+append_rejection(execution *run)
+{
+	f6_answer answer = { .events = rejection_event(run) };
+
+	if (run->metadata != NULL)
+		f6_answer_add_metadata(&answer, run->metadata);
+	append(run, answer.events, NULL, 0);
+}
+
+/* record_rejection records a rejection, where the command has rejections recorded, as far as a dry run does. */
 static void
 record_rejection(execution *run)
 {
-	f6_answer answer = { 0 };
+	ErrorData *error = NULL;
 
 	note_events(&run->outcome, 0, NULL, NULL);
 	if (run->command->rejected_type == NULL)
 		return;
-	answer.events = rejection_event(run);
-	if (run->metadata != NULL)
-		f6_answer_add_metadata(&answer, run->metadata);
-	append(run, answer.events, NULL, 0);
+	if (run->dry_run)
+		error = in_part(run, append_rejection);
+	else
+		append_rejection(run);
+	if (error != NULL)
+		ReThrowError(error);
 }
 
 /* run_command runs a command until it has come to something. */
@@ -339,10 +388,10 @@ run_command(execution *run)
 		run->query = f6_command_context_query(run->command->context, run->payload);
 	while (!attempt(run))
 		CHECK_FOR_INTERRUPTS();
+	if (!run->outcome.is_accepted)
+		record_rejection(run);
 	if (run->dry_run)
 		run->outcome.ids = run->outcome.positions = (Datum) 0;
-	else if (!run->outcome.is_accepted)
-		record_rejection(run);
 }
 
 /* read_key reads the argument idempotency_key, NULL for none. */

@@ -239,6 +239,12 @@ select is(made('subscribe', '{"course": "none", "who": "ada"}', 'key', true), 'r
 select is((select ids is null and positions is null from f6_execute('subscribe', '{"course": "d", "who": "ada"}', dry_run => true)), true, 'without events');
 select matches(raised(format($$select f6_execute('echo', '{"answer": {"event_type": "Strict", "object_ids": ["%s"], "event_data": {}}}', dry_run => true)$$, o('n', '1'))), '^23514 ',
                'the events are checked');
+select f6_create_command('strict rejection', 'tell(jsonb,jsonb)', context => '{"objects": [{"kind": "order", "key": "1"}]}', rejected_type => 'Strict');
+create function no_objects(payload jsonb) returns jsonb language sql immutable as $$ select '{"types": ["Noted"]}'::jsonb $$;
+select f6_create_command('rejection of nothing', 'tell(jsonb,jsonb)', context => '{"function": "public.no_objects(jsonb)"}', rejected_type => 'Refused');
+select matches(raised(format('select f6_execute(%L, dry_run => %L)', name, dry)), error, format('so is that which records a rejection: %s, dry run: %s', name, dry))
+    from (values ('strict rejection', '^23514 '), ('rejection of nothing', '^22023 an event must name at least one object')) as bad (name, error),
+         unnest('{false,true}'::boolean[]) as dry;
 select is((select count(*) - before.events from f6.event, before group by before.events), 1::bigint, 'and nothing stays');
 select is((select count(*) from f6.command_run), 0::bigint, 'nor is it known that there was a run');
 select is(made('subscribe', '{"course": "d", "who": "ada"}'), 'accepted 1 1 1', 'so it can be done');
