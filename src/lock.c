@@ -20,6 +20,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/memutils.h"
 
 #include "f6.h"
 #include "guc.h"
@@ -59,16 +60,27 @@ struct f6_lock
 	uint64 key;
 };
 
-/* How many locks of types, objects and ids there are, and how many of these are for conditions. */
+/* How many locks of types, objects and ids there are, how many of these are for conditions, and how many there are of runs. */
 typedef struct lock_count
 {
 	int all;
 	int of_conditions;
+	int of_runs;
 } lock_count;
+
+/* What was counted before a subtransaction at some level of nesting took its first lock. */
+typedef struct part_count
+{
+	int level;
+	lock_count before;
+} part_count;
 
 /* Those that a transaction has taken, by its number. */
 static FullTransactionId counted_in;
 static lock_count counted;
+static part_count *parts; /* the innermost is the last */
+static int parts_count = 0;
+static int parts_room = 0;
 
 /* f6_locks_begin begins a collection, in the current memory context. */
 void
@@ -251,6 +263,70 @@ count_lock(lock_count *count, const f6_lock *lock)
 	count->of_conditions += (lock->uses & FOR_QUERY) != 0;
 }
 
+/* undo_count takes off what the subtransactions from a level on have counted: their locks are gone. */
+static void
+undo_count(int level)
+{
+	while (parts_count > 0 && parts[parts_count - 1].level >= level)
+		counted = parts[--parts_count].before;
+}
+
+/* pass_on_count leaves what a subtransaction at a level has counted to the one around it. */
+static void
+pass_on_count(int level)
+{
+	if (parts_count == 0 || parts[parts_count - 1].level != level)
+		return;
+	parts[parts_count - 1].level--;
+	if (level == 2 || (parts_count > 1 && parts[parts_count - 2].level == level - 1))
+		parts_count--;
+}
+
+/* end_part keeps the count right when a subtransaction ends. */
+static void
+end_part(SubXactEvent event, SubTransactionId part, SubTransactionId parent, void *arg)
+{
+	(void) part;
+	(void) parent;
+	(void) arg;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		undo_count(GetCurrentTransactionNestLevel());
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		pass_on_count(GetCurrentTransactionNestLevel());
+}
+
+/* make_room makes room for what was counted before one more subtransaction. */
+static void
+make_room(void)
+{
+	if (parts_count < parts_room)
+		return;
+	if (parts == NULL)
+	{
+		parts = MemoryContextAlloc(TopMemoryContext, sizeof(part_count) * 8);
+		parts_room = 8;
+		RegisterSubXactCallback(end_part, NULL);
+		return;
+	}
+	parts = repalloc_huge(parts, sizeof(part_count) * parts_room * 2);
+	parts_room *= 2;
+}
+
+/* counting returns the count of the current transaction, to which a lock is to be added that it has taken. */
+static lock_count *
+counting(void)
+{
+	int level = GetCurrentTransactionNestLevel();
+
+	if (level > 1 && (parts_count == 0 || parts[parts_count - 1].level < level))
+	{
+		make_room();
+		parts[parts_count].level = level;
+		parts[parts_count++].before = counted;
+	}
+	return &counted;
+}
+
 /* has_taken_locks tells whether the current transaction has taken any before. */
 static bool
 has_taken_locks(void)
@@ -266,6 +342,7 @@ taken_before(void)
 	{
 		counted_in = GetTopFullTransactionId();
 		memset(&counted, 0, sizeof(counted));
+		parts_count = 0;
 	}
 	return &counted;
 }
@@ -339,11 +416,18 @@ is_in_bulk(void)
 	return f6_lock_is_held(&tag, ShareLock) || f6_lock_is_held(&tag, ShareRowExclusiveLock);
 }
 
+/* bulk_threshold returns how many locks a transaction takes one by one. */
+static int
+bulk_threshold(void)
+{
+	return f6_bulk_threshold_setting >= 0 ? f6_bulk_threshold_setting : max_locks_per_xact;
+}
+
 /* limit_locks puts a stronger lock of the log in the place of more locks than the threshold allows. */
 static void
 limit_locks(f6_locks *locks, bool has_some)
 {
-	int threshold = f6_bulk_threshold_setting >= 0 ? f6_bulk_threshold_setting : max_locks_per_xact;
+	int threshold = bulk_threshold();
 	lock_count count = count_locks(locks, threshold);
 	bool in_bulk = has_some && is_in_bulk();
 
@@ -376,7 +460,7 @@ f6_locks_take(f6_locks *locks)
 
 		if (LockAcquire(&tag, mode_to_take(lock, has_some), false, false) !=
 			LOCKACQUIRE_ALREADY_HELD)
-			count_lock(&counted, lock);
+			count_lock(counting(), lock);
 	}
 }
 

@@ -50,6 +50,76 @@ begin;
 select from f6_append('Note', array[o(-4)], '1', after => 0);
 select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
 SQL
+# What is rolled back has no locks, and counts for nothing.
+$node->safe_psql('postgres', <<'SQL');
+create function tell(state jsonb, payload jsonb) returns jsonb language sql immutable as
+    $$ select jsonb_build_object('event_type', 'Note', 'event_data', 1, 'object_ids', jsonb_build_array(public.f6_object_id('o', payload ->> 'n'))) $$;
+select f6_create_command('tell', 'tell(jsonb, jsonb)', context => '{"objects": [{"kind": "o", "key": "$.n"}]}');
+create procedure undone(times int) language plpgsql as $$
+begin
+    for n in 1..times loop
+        begin
+            perform f6_append('Note', array[o(-5000 - n)], '1', after => 0);
+            raise exception 'undone';
+        exception when raise_exception then null;
+        end;
+    end loop;
+end $$;
+SQL
+is($node->safe_psql('postgres', <<'SQL'), "0|RowExclusiveLock|1\n1|ShareLock|1\n2|ExclusiveLock|1", 'dry runs count for nothing');
+begin;
+select count(f6_execute('tell', jsonb_build_object('n', (6000 + n)::text), dry_run => true)) from generate_series(1, 200) as n having count(*) < 200;
+select from f6_execute('tell', '{"n": "7000"}');
+select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+rollback;
+SQL
+is($node->safe_psql('postgres', <<'SQL'), "0|RowShareLock|1\n1|ShareLock|1\n2|ShareLock|1", 'nor do blocks that are rolled back');
+begin;
+call undone(200);
+select from f6_append('Note', array[o(-7001)], '1');
+select kind, mode, count(*) from f6_locks where pid = pg_backend_pid() group by 1, 2 order by 1, 2;
+rollback;
+SQL
+is($node->safe_psql('postgres', <<'SQL'), "61|f\n62|f\n62|f\n66|t\n42|f\n66|t\n2|f", 'what is released counts for what is around it, until that is rolled back');
+set f6.bulk_threshold = 64;
+create procedure notes(first int, last int) language plpgsql as
+    $$ begin perform f6_append('Note', array[o(-8000 - n)], '1') from generate_series(first, last) as n; end $$;
+create view held as select count(*) as count, bool_or(kind = 0 and mode = 'ShareLock') as in_bulk from f6_locks where pid = pg_backend_pid();
+begin;
+call notes(1, 19);
+savepoint a;
+call notes(20, 39);
+savepoint b;
+savepoint c;
+call notes(40, 59);
+select * from held;
+release c;
+call notes(60, 60);
+select * from held;
+rollback to b;
+call notes(40, 59);
+savepoint d;
+call notes(60, 60);
+release d;
+select * from held;
+call notes(61, 80);
+select * from held;
+rollback to b;
+release b;
+call notes(40, 40);
+select * from held;
+call notes(41, 100);
+select * from held;
+rollback to a;
+release a;
+rollback;
+begin;
+savepoint a;
+call notes(1, 100);
+rollback to a;
+select count(*) + 2, coalesce(bool_or(in_bulk), false) from held where count > 0;
+rollback;
+SQL
 is($node->safe_psql('postgres', <<'SQL'), '66|t', 'a transaction takes no more than max_locks_per_transaction of them one by one');
 begin;
 insert into f6.event (event_type, object_ids, event_data) select 'Note', array[o(-1000 - n)], '1' from generate_series(1, 500) as n;
