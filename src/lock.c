@@ -30,6 +30,9 @@
 /* SQL's advisory locks have 1 or 2 there; pg_locks shows 16 bits with their sign. */
 #define F6_LOCK_CLASS 0x4600
 
+/* One lock on all runs makes others wait, and two who come to it deadlock: so it takes more runs than types and objects. */
+#define RUNS_IN_BULK 16
+
 /* What is locked, in the order in which locks are taken. */
 typedef enum lock_kind
 {
@@ -491,15 +494,26 @@ f6_lock_worker(void)
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* f6_lock_command_run takes the lock on the runs of a command under a key, for the rest of the transaction. */
+/* f6_lock_command_run takes the lock on the runs of a command under a key, for the rest of the transaction; instead of very many that on all. */
 void
 f6_lock_command_run(const char *command, const char *key)
 {
 	LOCKTAG tag =
 		lock_tag(LOCK_COMMAND_RUN, hash_combine64(text_key(command, (int) strlen(command)),
 												  text_key(key, (int) strlen(key))));
+	LOCKTAG all;
 
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	SET_LOCKTAG_RELATION(all, MyDatabaseId, f6_relation_oid(F6_COMMAND_RUN));
+	if (f6_lock_is_held(&all, ShareRowExclusiveLock))
+		return;
+	if (taken_before()->of_runs >= (int64) bulk_threshold() * RUNS_IN_BULK)
+	{
+		(void) LockAcquire(&all, ShareRowExclusiveLock, false, false);
+		return;
+	}
+	(void) LockAcquire(&all, RowExclusiveLock, false, false);
+	if (LockAcquire(&tag, ExclusiveLock, false, false) != LOCKACQUIRE_ALREADY_HELD)
+		counting()->of_runs++;
 }
 
 /* f6_lock_worker_process returns the process of a database's worker; 0: there is none. */

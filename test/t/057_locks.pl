@@ -120,6 +120,33 @@ rollback to a;
 select count(*) + 2, coalesce(bool_or(in_bulk), false) from held where count > 0;
 rollback;
 SQL
+# Nor do runs under keys fill the lock table.
+$node->safe_psql('postgres', <<'SQL');
+create function nothing(state jsonb, payload jsonb) returns jsonb language sql immutable as $$ select null::jsonb $$;
+select f6_create_command('nothing', 'nothing(jsonb, jsonb)');
+create view run_locks as select count(*) filter (where kind = 8) as single, (select string_agg(mode, ', ' order by mode) from pg_locks
+    where relation = 'f6.command_run'::regclass and pid = pg_backend_pid() and mode like '%Row%') as of_all from f6_locks where pid = pg_backend_pid();
+SQL
+is($node->safe_psql('postgres', <<'SQL'), "1024|1024|RowExclusiveLock\n1|1024|RowExclusiveLock, ShareRowExclusiveLock\n1024|RowExclusiveLock\n19000|1024|RowExclusiveLock, ShareRowExclusiveLock", 'past 16 times the threshold they take one lock');
+begin;
+select count(f6_execute('nothing', idempotency_key => n::text)), (select single from run_locks), (select of_all from run_locks) from generate_series(1, 1024) as n;
+savepoint a;
+select count(f6_execute('nothing', idempotency_key => 'x')), (select single from run_locks), (select of_all from run_locks);
+rollback to a;
+select * from run_locks;
+select count(f6_execute('nothing', idempotency_key => n::text)), (select single from run_locks), (select of_all from run_locks) from generate_series(1, 19000) as n;
+rollback;
+SQL
+{
+	my ($many, $one) = map { $node->background_psql('postgres') } 1 .. 2;
+
+	$many->query_safe(q{set f6.bulk_threshold = 0; begin; select f6_execute('nothing', idempotency_key => 'many')});
+	$one->query_until(qr/began/, "\\echo began\nselect 'attempts ' || attempts from f6_execute('nothing', idempotency_key => 'many');\n");
+	ok($node->poll_query_until('postgres', q{select count(*) > 0 from pg_locks where relation = 'f6.command_run'::regclass and not granted}), 'others wait for its end');
+	$many->query_safe('commit');
+	like($one->query_safe("select 'done'"), qr/attempts 0\ndone/, 'and find what it has done');
+	$_->quit foreach $many, $one;
+}
 is($node->safe_psql('postgres', <<'SQL'), '66|t', 'a transaction takes no more than max_locks_per_transaction of them one by one');
 begin;
 insert into f6.event (event_type, object_ids, event_data) select 'Note', array[o(-1000 - n)], '1' from generate_series(1, 500) as n;
