@@ -43,7 +43,7 @@ create table f6.command_run (
 comment on table f6.command_run is 'what came of commands that were executed under a key';
 comment on column f6.command_run.command is 'the command';
 comment on column f6.command_run.idempotency_key is 'the key that its caller gave';
-comment on column f6.command_run.payload_hash is 'the SHA-256 of the payload as text';
+comment on column f6.command_run.payload_hash is 'the SHA-256 of the payload as text, numbers without zeros at the end';
 comment on column f6.command_run.status is 'accepted or rejected';
 comment on column f6.command_run.reason is 'why it was rejected';
 comment on column f6.command_run.detail is 'and what else there was to say';

@@ -3,7 +3,7 @@
  *		The commands that there are, compiled: f6.command, kept for the backend's life.
  *
  * A command is read and compiled when it is first executed.  When the table or a function changes all of them are forgotten.  What was read
- * before stays until the transaction ends, for whoever is still at it.  A command runs as its caller, so the privileges on its functions
+ * before stays while commands are executed, for whoever is still at it.  A command runs as its caller, so the privileges on its functions
  * are checked whenever it is executed.
  */
 #include "postgres.h"
@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -50,6 +51,7 @@ static List *commands; /* in the cache */
 static Oid command_relation = InvalidOid;
 static uint64 function_generation;
 static bool stale = true;
+static int executing = 0; /* how many commands are being executed, one within another */
 
 /* forget marks the cache stale when f6.command changes, or when anything may have. */
 static void
@@ -74,13 +76,29 @@ f6_command_spoil(void)
 	stale = true;
 }
 
-/* retire leaves what was read to the transaction, whose end frees it, where it may be wrong. */
+/* f6_command_begin notes that a command is going to be executed: what was read is kept until the end of it. */
+void
+f6_command_begin(void)
+{
+	executing++;
+}
+
+/* f6_command_end notes that this has ended. */
+void
+f6_command_end(void)
+{
+	executing--;
+}
+
+/* retire frees what was read where it may be wrong; or leaves it to the transaction, whose end does, for whoever is still at it. */
 static void
 retire(void)
 {
 	if (!stale && function_generation == f6_function_generation())
 		return;
-	if (cache != NULL)
+	if (cache != NULL && executing == 0)
+		MemoryContextDelete(cache);
+	else if (cache != NULL)
 		MemoryContextSetParent(cache, TopTransactionContext);
 	cache = NULL;
 	commands = NIL;
@@ -123,11 +141,31 @@ find_handler(const char *signature)
 	return f6_function_find(signature, &role);
 }
 
-/* check_definition refuses a command whose rejections have no objects to be recorded of, or that has a fold of nothing. */
+/* check_rejected_type refuses a type of recorded rejections that the context or the fold names: these are no part of the state. */
 static void
-check_definition(const f6_command_context *context, bool has_fold, const char *rejected_type)
+check_rejected_type(const f6_command_context *context, Jsonb *fold, const char *type)
 {
-	if (has_fold && context == NULL)
+	JsonbValue root;
+	JsonbValue member;
+	bool is_folded = false;
+
+	if (fold != NULL)
+	{
+		f6_jsonb_root(fold, &root);
+		is_folded = f6_jsonb_is_object(&root) && f6_jsonb_member(&root, type, &member);
+	}
+	if (is_folded || f6_command_context_names_type(context, type))
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT),
+						errmsg("%s names the rejected_type \"%s\"",
+							   is_folded ? "the fold" : "the context", type),
+						errdetail("Rejections that are recorded are no part of the state.")));
+}
+
+/* check_definition refuses a command whose rejections can't be recorded beside what it decides on, or that has a fold of nothing. */
+static void
+check_definition(const f6_command_context *context, Jsonb *fold, const char *rejected_type)
+{
+	if (fold != NULL && context == NULL)
 		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("a fold needs a context"),
 						errhint("It makes a state of the events of the context.")));
 	if (rejected_type == NULL)
@@ -136,6 +174,7 @@ check_definition(const f6_command_context *context, bool has_fold, const char *r
 		ereport(ERROR,
 				(errcode(F6_ERR_BAD_ARGUMENT), errmsg("rejected_type needs a context with objects"),
 				 errdetail("A rejection is recorded of the objects of the context.")));
+	check_rejected_type(context, fold, rejected_type);
 }
 
 /* compile makes a command of its row, however that got into the table, in the current memory context. */
@@ -152,8 +191,10 @@ compile(HeapTuple row, TupleDesc descriptor)
 	command->rejected_type = f6_row_text(row, descriptor, COMMAND_REJECTED_TYPE);
 	command->handler = find_handler(f6_row_text(row, descriptor, COMMAND_HANDLER));
 	command->context = context == NULL ? NULL : f6_command_context_compile(context);
-	check_definition(command->context, fold != NULL, command->rejected_type);
+	check_definition(command->context, fold, command->rejected_type);
 	command->program = f6_fold_program_compile(fold);
+	if (command->rejected_type != NULL)
+		f6_fold_program_except(command->program, command->rejected_type);
 	command->schema = row_jsonb(row, descriptor, COMMAND_SCHEMA);
 	command->schema_site.fn_mcxt = CurrentMemoryContext;
 	return command;
@@ -211,13 +252,14 @@ read_into_cache(const char *name)
 	return command;
 }
 
-/* f6_command_get returns the command of a name, which must exist. */
+/* f6_command_get returns the command of a name, which must exist, as it is now. */
 f6_command *
 f6_command_get(const char *name)
 {
 	f6_command *command;
 	ListCell *cell;
 
+	AcceptInvalidationMessages();
 	retire();
 	foreach (cell, commands)
 	{
@@ -285,7 +327,7 @@ f6_command_shape(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		(void) f6_schema_compile(PG_GETARG_JSONB_P(1), true);
 	context = read_context(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
-	check_definition(context, fold != NULL, rejected_type);
+	check_definition(context, fold, rejected_type);
 	(void) f6_fold_program_compile(fold);
 	if (rejected_type != NULL)
 		(void) f6_event_type_newest(rejected_type);

@@ -10,7 +10,7 @@
 #include "command_context.h"
 #include "fold_program.h"
 
-/* What is known of a command from its row in f6.command; good until the end of the transaction. */
+/* What is known of a command from its row in f6.command; good until the end of the execution. */
 typedef struct f6_command
 {
 	const char *name;
@@ -24,6 +24,8 @@ typedef struct f6_command
 } f6_command;
 
 extern void f6_command_init(void);
+extern void f6_command_begin(void);
+extern void f6_command_end(void);
 extern f6_command *f6_command_get(const char *name);
 extern void f6_command_check_privileges(const f6_command *command);
 extern void f6_command_spoil(void);

@@ -36,7 +36,8 @@ typedef struct object_source
 struct f6_command_context
 {
 	Jsonb *document;
-	Oid function; /* makes the query; InvalidOid: the document says it */
+	Oid function;	 /* makes the query; InvalidOid: the document says it */
+	f6_query *query; /* the same with other objects; NULL: a function makes it */
 	bool names_objects;
 	int source_count;
 	object_source *sources; /* in the order of the document */
@@ -96,6 +97,11 @@ read_key(object_source *source, const JsonbValue *element)
 		read_path(source, text_of(&key));
 		return;
 	}
+	if (strstr(text_of(&key), "$.") != NULL)
+		ereport(ERROR,
+				(errcode(F6_ERR_BAD_ARGUMENT), errmsg("malformed context of a command"),
+				 errdetail("The key \"%s\" has a \"$.\" in it, and is no path.", text_of(&key)),
+				 errhint("A path into the payload begins with $.")));
 	source->constant = f6_uuid_text(
 		f6_uuid_of_key(cstring_to_text(text_of(&kind)), cstring_to_text(text_of(&key))));
 }
@@ -301,7 +307,7 @@ f6_command_context_compile(Jsonb *document)
 	context->function = find_function(document);
 	context->sources = palloc(sizeof(object_source));
 	if (!OidIsValid(context->function))
-		(void) make_query(&making);
+		context->query = make_query(&making);
 	context->source_count = making.next;
 	return context;
 }
@@ -311,6 +317,26 @@ bool
 f6_command_context_may_name_objects(const f6_command_context *context)
 {
 	return context->names_objects || OidIsValid(context->function);
+}
+
+/* f6_command_context_names_type tells whether a context names a type among those of its events. */
+bool
+f6_command_context_names_type(const f6_command_context *context, const char *type)
+{
+	if (context->query == NULL)
+		return false;
+	for (int i = 0; i < context->query->count; i++)
+	{
+		const f6_query_item *item = &context->query->items[i];
+
+		for (int j = 0; j < item->type_count; j++)
+		{
+			if (item->types[j].length == (int) strlen(type) &&
+				memcmp(item->types[j].name, type, item->types[j].length) == 0)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* f6_command_context_function returns the function that makes the query, InvalidOid for none. */

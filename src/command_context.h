@@ -11,6 +11,7 @@ typedef struct f6_command_context f6_command_context;
 
 extern f6_command_context *f6_command_context_compile(Jsonb *document);
 extern bool f6_command_context_may_name_objects(const f6_command_context *context);
+extern bool f6_command_context_names_type(const f6_command_context *context, const char *type);
 extern Oid f6_command_context_function(const f6_command_context *context);
 extern f6_query *f6_command_context_query(const f6_command_context *context, Jsonb *payload);
 extern f6_uuids *f6_command_context_objects(const f6_query *query);

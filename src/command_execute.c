@@ -461,11 +461,18 @@ check_writer(void)
 static void
 execute(execution *run, const char *key)
 {
+	const char *name = run->command->name;
+
 	f6_command_check_privileges(run->command);
 	if (key != NULL)
 		check_writer();
 	if (key != NULL && !run->dry_run)
-		f6_lock_command_run(run->command->name, key);
+	{
+		f6_lock_command_run(name, key);
+		/* Others may have changed it while that was waited for. */
+		run->command = f6_command_get(name);
+		f6_command_check_privileges(run->command);
+	}
 	if (key != NULL && f6_command_run_find(run->command->name, key, run->payload, &run->outcome))
 		return;
 	run_command(run);
@@ -500,7 +507,16 @@ f6_execute(PG_FUNCTION_ARGS)
 	if (!run.dry_run)
 		PreventCommandIfReadOnly("f6_execute()");
 	run.command = f6_command_get(context.arg);
-	execute(&run, read_key(fcinfo, 3));
+	f6_command_begin();
+	PG_TRY();
+	{
+		execute(&run, read_key(fcinfo, 3));
+	}
+	PG_FINALLY();
+	{
+		f6_command_end();
+	}
+	PG_END_TRY();
 	error_context_stack = context.previous;
 	PG_RETURN_DATUM(executed_row(descriptor, &run.outcome));
 }

@@ -13,10 +13,12 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -60,11 +62,36 @@ check_table(TupleDesc descriptor)
 	f6_check_columns(descriptor, F6_COMMAND_RUN, columns, lengthof(columns));
 }
 
+/* canonical returns a payload with its numbers written in one way only: without zeros at the end. */
+static Jsonb *
+canonical(Jsonb *payload)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&payload->root);
+	JsonbParseState *state = NULL;
+	JsonbValue *result = NULL;
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		bool is_scalar = token == WJB_BEGIN_ARRAY && value.val.array.rawScalar;
+
+		CHECK_FOR_INTERRUPTS();
+		if (token < WJB_BEGIN_ARRAY && value.type == jbvNumeric)
+			value.val.numeric = DatumGetNumeric(
+				DirectFunctionCall1(numeric_trim_scale, NumericGetDatum(value.val.numeric)));
+		result =
+			pushJsonbValue(&state, token, token < WJB_BEGIN_ARRAY || is_scalar ? &value : NULL);
+	}
+	return JsonbValueToJsonb(result);
+}
+
 /* payload_hash returns the hash by which a payload is recognised: a bytea. */
 static Datum
 payload_hash(Jsonb *payload)
 {
-	char *text = JsonbToCString(NULL, &payload->root, VARSIZE(payload));
+	Jsonb *document = canonical(payload);
+	char *text = JsonbToCString(NULL, &document->root, VARSIZE(document));
 
 	return DirectFunctionCall1(sha256_bytea, PointerGetDatum(cstring_to_text(text)));
 }

@@ -44,6 +44,7 @@ struct f6_fold_program
 	bool is_limited;
 	int limit_count;
 	const char *const *limits; /* types and patterns: others do nothing, if it is limited */
+	const char *exception;	   /* a type that does nothing; NULL: none */
 	int skip_count;
 	const int64 *skips; /* events at these positions, ascending, are as if they were not there */
 	uint64 hash;
@@ -209,6 +210,16 @@ f6_fold_program_limit(f6_fold_program *program, const char *const *types, int co
 	met_types_reset(program->met);
 }
 
+/* f6_fold_program_except has a program do nothing with events of a type, whose name must live as long. */
+void
+f6_fold_program_except(f6_fold_program *program, const char *type)
+{
+	program->exception = type;
+	program->hash = hash_combine64(
+		program->hash, hash_bytes_extended((const unsigned char *) type, (int) strlen(type), 1));
+	met_types_reset(program->met);
+}
+
 /* f6_fold_program_skip has a program take events at some positions, ascending, as not there; they must live as long. */
 void
 f6_fold_program_skip(f6_fold_program *program, const int64 *positions, int count)
@@ -356,7 +367,8 @@ is_within(const f6_fold_program *program, const char *type)
 static f6_fold_handler *
 find_handler(f6_fold_program *program, const char *type)
 {
-	if (!is_within(program, type))
+	if (!is_within(program, type) ||
+		(program->exception != NULL && strcmp(type, program->exception) == 0))
 		return &no_handler;
 	for (int i = 0; i < program->count; i++)
 	{

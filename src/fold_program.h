@@ -35,6 +35,7 @@ typedef struct f6_fold_program f6_fold_program;
 
 extern f6_fold_program *f6_fold_program_compile(Jsonb *document);
 extern void f6_fold_program_limit(f6_fold_program *program, const char *const *types, int count);
+extern void f6_fold_program_except(f6_fold_program *program, const char *type);
 extern void f6_fold_program_skip(f6_fold_program *program, const int64 *positions, int count);
 extern bool f6_fold_program_skips(const f6_fold_program *program, int64 position);
 extern void f6_fold_program_run_as(f6_fold_program *program, Oid owner, const char *time_zone);

@@ -77,6 +77,14 @@ select is(raised($$select f6_create_command($$ || args || ')'), error, 'not made
             '22023 rejected_type needs a context with objects: A rejection is recorded of the objects of the context.'),
         ($$'x', 'echo(jsonb,jsonb)', rejected_type => 'Refused', context => '{"types": ["Noted"]}'$$,
             '22023 rejected_type needs a context with objects: A rejection is recorded of the objects of the context.'),
+        ($$'x', 'echo(jsonb,jsonb)', rejected_type => 'Refused', context => '[{"types": ["Noted"]}, {"types": ["Noted", "Refused"], "objects": ["$.id"]}]'$$,
+            '22023 the context names the rejected_type "Refused": Rejections that are recorded are no part of the state.'),
+        ($$'x', 'echo(jsonb,jsonb)', rejected_type => 'Refused', context => '{"objects": ["$.id"]}', fold => '{"*": "merge", "Refused": "merge"}'$$,
+            '22023 the fold names the rejected_type "Refused": Rejections that are recorded are no part of the state.'),
+        ($$'x', 'echo(jsonb,jsonb)', context => '{"objects": [{"kind": "a", "key": "strict $.n"}]}'$$,
+            '22023 malformed context of a command: The key "strict $.n" has a "$." in it, and is no path.'),
+        ($$'x', 'echo(jsonb,jsonb)', context => '{"objects": [{"kind": "a", "key": " $.n"}]}'$$,
+            '22023 malformed context of a command: The key " $.n" has a "$." in it, and is no path.'),
         ($$'x', 'echo(jsonb,jsonb)', rejected_type => 'Unknown', context => '{"objects": ["$.id"]}'$$,
             '42704 event type "Unknown" is not registered:'),
         ($$'x', 'echo(jsonb,jsonb)', context => '{"function": "public.nothing(jsonb)"}'$$, '42883 context function public.nothing(jsonb) does not exist:'),
@@ -231,6 +239,21 @@ insert into executed select * from f6_execute('subscribe', '{"course": "none", "
 select is((select row(object_ids, metadata)::text from f6.event as e where e.id = x.ids[1]), row(array[o('course', 'none')], '{"who": "me"}'::jsonb)::text,
     'of the objects of the context') from executed as x;
 
+create function only_new(state jsonb, payload jsonb) returns jsonb language plpgsql immutable as $$
+begin
+    if state is not null or payload ? 'no' then
+        raise exception 'not new' using detail = coalesce(state::text, 'but it is');
+    end if;
+    return jsonb_build_object('event_type', 'Noted', 'event_data', payload, 'object_ids', jsonb_build_array(public.f6_object_id('new', '1')));
+end $$;
+select f6_create_command(name, 'only_new(jsonb,jsonb)', context => '{"objects": [{"kind": "new", "key": "1"}]}', fold => fold, rejected_type => 'Refused')
+    from (values ('only new', null::jsonb), ('only new of all', '{"*": "merge"}')) as fold (name, fold);
+select is(made('only new', '{"no": 1}'), 'rejected not new but it is 1 1 1', 'a rejection is recorded');
+select is(made('only new', '{"no": 1}'), 'rejected not new but it is 1 1 1', 'and is no part of the state');
+select is(made('only new of all', '{"no": 1}'), 'rejected not new but it is 1 1 1', 'nor where a fold is of all types');
+select is(made('only new', '{"n": 1}'), 'accepted 1 1 1', 'so that another time it may be accepted');
+select is(made('only new', '{"n": 2}'), 'rejected not new {"n": 1} 1 1 1', 'until it is not');
+
 -- Dry runs.
 create temp table before as select count(*) as events from f6.event;
 select f6_append('CourseDefined', array[o('course', 'd')], '{"capacity": 1}');
@@ -265,6 +288,10 @@ select matches(raised($$select f6_execute('subscribe', '{"course": "e", "who": "
 select is(made('echo', '{}', 'k1'), 'accepted 0 0 1', 'keys are a command''s own');
 select is(raised(format($$select f6_execute('echo', idempotency_key => %L)$$, key)), '22023 an idempotency key must have from 1 to 1000 bytes:', 'no key')
     from (values (''), (repeat('k', 1001))) as bad (key);
+select is(made('echo', '{"a": [1.50, {"b": 100}], "c": 0.0}', 'n1'), 'accepted 0 0 1', 'a payload with numbers');
+select is(made('echo', '{"c": 0, "a": [1.5, {"b": 1e2}]}', 'n1'), 'accepted 0 0 0', 'is the same, however they are written');
+select is(made('echo', '1.0', 'n2') || made('echo', '1', 'n2'), 'accepted 0 0 1accepted 0 0 0', 'also a number itself');
+select matches(raised($$select f6_execute('echo', '{"c": 0, "a": [1.5, {"b": 1e3}]}', idempotency_key => 'n1')$$), '^22023 command "echo" was run with another payload', 'but not another');
 select is(made('echo', '{}', repeat('k', 1000)), 'accepted 0 0 1', 'a long key');
 select matches(raised($$select f6_execute('raise', '{"what": "way", "code": "22012"}', idempotency_key => 'e')$$), '^22012', 'a run that fails');
 select is((select count(*) from f6.command_run where idempotency_key = 'e'), 0::bigint, 'is none');
@@ -296,6 +323,13 @@ select f6_create_command('fails', 'tell(jsonb,jsonb)', context => '{"objects": [
 select is(raised($$select f6_execute('fails')$$), 'P0001 no fold:', 'an exception of a fold rejects nothing');
 create or replace function fails(state jsonb, event f6.event) returns jsonb language plpgsql immutable as $$ begin return '1'; end $$;
 select is(seen('fails', '{}'), '1', 'and leaves nothing behind');
+
+-- What is compiled anew, time and again, is not kept.
+create function memory() returns bigint language sql as $$ select sum(total_bytes)::bigint from pg_backend_memory_contexts where name like 'f6 command%' $$;
+select count(made('raise', '{"what": "way"}')) from generate_series(1, 10);
+create temp table memory as select memory() as bytes;
+select count(made('raise', '{"what": "way"}')) from generate_series(1, 100);
+select cmp_ok(memory(), '<=', bytes, 'commands that are read again and again take no more memory') from memory;
 
 -- Who may do what.
 create role command_writer in role f6_writer, f6_reader;

@@ -144,6 +144,22 @@ is(answer(q{select count(*), max(events), max(done), max(outcomes) from (
 		       (select count(*) from f6.event where event_type = 'Done' and event_data = jsonb_build_object('n', n)) as events
 		from outcome where what = 'key' group by n) as key}), '60|1|1|1', 'what is to be done is done once, and all are told the same');
 is(answer(q{select count(*) from f6.command_run}), '60', 'of each key one run is known');
+# A command is that of after the wait for a key.
+{
+	my ($first, $second) = map { $node->background_psql('postgres') } 1 .. 2;
+
+	answer(q{create schema old; create function old.h(state jsonb, payload jsonb) returns jsonb language sql immutable as $$ select '{"rejected": "old"}'::jsonb $$;
+		select f6_create_command('changed', 'old.h(jsonb, jsonb)')});
+	$second->query_safe(q{select f6_execute('changed')});
+	$first->query_safe(q{begin; select f6_execute('changed', idempotency_key => 'x')});
+	$second->query_until(qr/began/, "\\echo began\nselect 'reason ' || reason from f6_execute('changed', idempotency_key => 'x');\n");
+	ok($node->poll_query_until('postgres', q{select count(*) > 0 from pg_locks where locktype = 'advisory' and not granted}), 'a key is waited for');
+	answer(q{begin; create schema new; create function new.h(state jsonb, payload jsonb) returns jsonb language sql immutable as $$ select '{"rejected": "new"}'::jsonb $$;
+		select f6_drop_command('changed'), f6_create_command('changed', 'new.h(jsonb, jsonb)'); drop function old.h; commit});
+	$first->query_safe('rollback');
+	like($second->query_safe("select 'done'"), qr/reason new\ndone/, 'and then the command is run as it is then');
+	$_->quit foreach $first, $second;
+}
 is(broken_links($node), '', 'the links are those of the log');
 
 $node->stop;
