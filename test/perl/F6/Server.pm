@@ -54,7 +54,7 @@ select f6_register_event_type('Remark', 'first', '{"type": ["string", "null"], "
 
 create function decline(state jsonb, payload jsonb) returns jsonb language sql immutable
     as $$ select '{"rejected": "no", "detail": [1, "één"]}'::jsonb $$;
-select f6_create_command('decline', 'decline(jsonb, jsonb)', '{"type": "object"}', '{"types": ["Decree"], "objects": ["$.id"]}', '{"Decree": "merge"}', 3, 'Decree');
+select f6_create_command('decline', 'decline(jsonb, jsonb)', '{"type": "object"}', '{"types": ["Residence"], "objects": ["$.id"]}', '{"Residence": "merge"}', 3, 'Decree');
 select f6_create_command('plain', 'decline(jsonb, jsonb)');
 select f6_execute('plain', '{"n": 1.50}', idempotency_key => 'a key'), f6_execute('plain', idempotency_key => 'clé');
 
