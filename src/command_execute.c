@@ -19,7 +19,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #include "f6.h"
 #include "acting.h"
@@ -32,6 +31,7 @@
 #include "event_write.h"
 #include "jsonb_walk.h"
 #include "lock.h"
+#include "part.h"
 #include "read.h"
 #include "relation.h"
 #include "schema_cache.h"
@@ -202,18 +202,6 @@ decide(execution *run)
 	append(run, answer.events, run->query, position);
 }
 
-/* end_part ends a subtransaction that was begun from some memory context and resource owner. */
-static void
-end_part(bool commit, MemoryContext caller, ResourceOwner owner)
-{
-	if (commit)
-		ReleaseCurrentSubTransaction();
-	else
-		RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-}
-
 /* reject makes an error that the handler has raised to reject the outcome, and tells whether it is one. */
 static bool
 reject(execution *run, const ErrorData *error)
@@ -243,23 +231,18 @@ may_repeat(const execution *run, const ErrorData *error)
 static ErrorData *
 in_part(execution *run, void (*something)(execution *run))
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	f6_part part;
 	ErrorData *volatile error = NULL;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	f6_part_begin(&part);
 	PG_TRY();
 	{
 		something(run);
-		end_part(!run->dry_run, caller, owner);
+		f6_part_end(&part, !run->dry_run);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		end_part(false, caller, owner);
+		error = f6_part_fail(&part);
 	}
 	PG_END_TRY();
 	return error;

@@ -14,13 +14,13 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "f6.h"
 #include "errors.h"
 #include "event.h"
 #include "horizon.h"
 #include "own_statement.h"
+#include "part.h"
 #include "projection_making.h"
 #include "projection_progress.h"
 #include "projection_refresh.h"
@@ -133,18 +133,6 @@ try_refresh(const char *name, int64 max_events, f6_refreshed *result)
 		result->events += refresh(projection, max_events, &result->is_done);
 }
 
-/* end_part ends a subtransaction that was begun from some memory context and resource owner. */
-static void
-end_part(bool commit, MemoryContext caller, ResourceOwner owner)
-{
-	if (commit)
-		ReleaseCurrentSubTransaction();
-	else
-		RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-}
-
 /* is_cancelled tells whether an error is what cancelling raises, and not a function's imitation of it. */
 static bool
 is_cancelled(const ErrorData *error)
@@ -157,23 +145,18 @@ is_cancelled(const ErrorData *error)
 static const char *
 attempt(const char *name, int64 max_events, f6_refreshed *result)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	f6_part part;
 	ErrorData *volatile error = NULL;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	f6_part_begin(&part);
 	PG_TRY();
 	{
 		try_refresh(name, max_events, result);
-		end_part(true, caller, owner);
+		f6_part_end(&part, true);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		end_part(false, caller, owner);
+		error = f6_part_fail(&part);
 	}
 	PG_END_TRY();
 	if (error == NULL)

@@ -34,7 +34,6 @@ enum definition_column
 {
 	DEFINITION_ID = 1,
 	DEFINITION_QUERY,
-	DEFINITION_START,
 	DEFINITION_PARTITIONS,
 	DEFINITION_ATTEMPTS,
 	DEFINITION_BACKOFF,
@@ -58,7 +57,7 @@ enum partition_column
 };
 
 static f6_own_statement read_definition = {
-	.text = "select subscription_id, query, start_position, partitions, attempts, backoff, "
+	.text = "select subscription_id, query, partitions, attempts, backoff, "
 			"max_backoff, owner::oid"
 			" from f6.subscription_definition where name = $1",
 	.parameter_count = 1,
@@ -161,7 +160,6 @@ read_subscription(MemoryContext context)
 
 	subscription->id = DatumGetInt32(value(0, DEFINITION_ID));
 	subscription->query = DatumGetJsonbPCopy(value(0, DEFINITION_QUERY));
-	subscription->start = DatumGetInt64(value(0, DEFINITION_START));
 	subscription->partitions = DatumGetInt32(value(0, DEFINITION_PARTITIONS));
 	subscription->attempts = DatumGetInt32(value(0, DEFINITION_ATTEMPTS));
 	subscription->backoff = palloc(sizeof(Interval));

@@ -18,7 +18,6 @@ typedef struct f6_subscription
 	int32 id;
 	char *name;
 	Jsonb *query;
-	int64 start; /* it began after this position */
 	int partitions;
 	int attempts;
 	Interval *backoff;

@@ -31,7 +31,7 @@ check_reader(void)
 	if (pg_class_aclcheck(f6_relation_oid(F6_EVENT), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(F6_ERR_NO_PRIVILEGE), errmsg("only who may read events may subscribe"),
-				 errhint("f6_reader is granted to roles that may.")));
+				 errhint("Grant f6_reader to the role.")));
 }
 
 /* f6.make_subscription(name, query, start_position, partitions, attempts, backoff, max_backoff) makes a subscription of the caller. */

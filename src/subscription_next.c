@@ -444,7 +444,6 @@ judge(f6_looking *looking, const f6_partition *partition, f6_next *next, int64 p
 		partition->expirations >= looking->subscription->attempts)
 	{
 		park(looking, next, position, partition->number, &objects, partition->expirations, NULL);
-		next->is_head_parked = true;
 		return PASS;
 	}
 	return DELIVER;

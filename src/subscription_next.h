@@ -49,13 +49,12 @@ typedef struct f6_looking
 typedef struct f6_next
 {
 	f6_found found;
-	int *attempts;		 /* for which time each is delivered */
-	bool is_replay;		 /* are they parked ones? */
-	bool has_head;		 /* has the first been met that may be delivered? */
-	bool is_head_parked; /* is it to be parked instead, because leases ran out? */
-	bool is_cut;		 /* may there be more after what has been looked at? */
-	int64 until;		 /* all up to there has been looked at */
-	int64 seen;			 /* how many events that was */
+	int *attempts;	/* for which time each is delivered */
+	bool is_replay; /* are they parked ones? */
+	bool has_head;	/* has the first been met that may be delivered? */
+	bool is_cut;	/* may there be more after what has been looked at? */
+	int64 until;	/* all up to there has been looked at */
+	int64 seen;		/* how many events that was */
 	List *
 		parked; /* of f6_parked: those that are to be parked, because they wait for others, or leases ran out */
 } f6_next;

@@ -16,12 +16,12 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "f6.h"
 #include "errors.h"
 #include "own_statement.h"
+#include "part.h"
 #include "spi_connection.h"
 #include "subscription_next.h"
 #include "waiting.h"
@@ -63,6 +63,13 @@ static f6_own_statement mark_delivered = {
 			" where subscription_id = $1 and \"position\" = any ($2)",
 	.parameter_count = 2,
 	.types = { INT4OID, INT8ARRAYOID },
+};
+
+static f6_own_statement settle_delivered = {
+	.text = "update f6.parked_event set is_done = true, is_delivered = false, replay = false"
+			" where subscription_id = $1 and partition = $2 and is_delivered",
+	.parameter_count = 2,
+	.types = { INT4OID, INT4OID },
 };
 
 static f6_own_statement take_back = {
@@ -115,8 +122,7 @@ park_events(const f6_subscription *subscription, const f6_partition *partition, 
 						   BoolGetDatum(parked->replay),	 (Datum) 0 };
 
 		if (!waits)
-			values[7] = CStringGetTextDatum(
-				psprintf("the lease of consumer \"%s\" ran out", partition->consumer));
+			values[7] = expiry_reason(partition);
 		run(&insert_parked, values, waits ? "       n" : NULL);
 	}
 }
@@ -128,8 +134,12 @@ expire(const poll *poll, f6_partition *partition)
 	Datum values[] = { Int32GetDatum(poll->subscription->id), Int32GetDatum(partition->number),
 					   expiry_reason(partition) };
 
-	partition->careful_until = Max(partition->careful_until, partition->delivered);
-	partition->expirations++;
+	/* What was replayed says nothing of what comes next in the log. */
+	if (partition->delivered > partition->position)
+	{
+		partition->careful_until = Max(partition->careful_until, partition->delivered);
+		partition->expirations++;
+	}
 	partition->delivered = partition->position;
 	run(&take_back, values, NULL);
 }
@@ -195,43 +205,23 @@ note_if_same(const poll *poll, const f6_looking *looking, const f6_partition *se
 	return true;
 }
 
-/* end_part ends a subtransaction that was begun from some memory context and resource owner. */
-static void
-end_part(bool commit, MemoryContext caller, ResourceOwner owner)
-{
-	if (commit)
-		ReleaseCurrentSubTransaction();
-	else
-		RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-}
-
 /* lock_and_note does so in a subtransaction, so that no lock stays where it did not. */
 static bool
 lock_and_note(const poll *poll, const f6_looking *looking, const f6_partition *seen,
 			  const f6_next *next, partition_note note)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	f6_part part;
 	volatile bool is_noted = false;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
+	f6_part_begin(&part);
 	PG_TRY();
 	{
 		is_noted = note_if_same(poll, looking, seen, next, note);
-		end_part(is_noted, caller, owner);
+		f6_part_end(&part, is_noted);
 	}
 	PG_CATCH();
 	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		end_part(false, caller, owner);
-		ReThrowError(error);
+		ReThrowError(f6_part_fail(&part));
 	}
 	PG_END_TRY();
 	return is_noted;
@@ -287,10 +277,12 @@ put_events(const poll *poll, const f6_looking *looking, const f6_next *next)
 static void
 pass_by(const poll *poll, int number)
 {
+	Datum values[] = { Int32GetDatum(poll->subscription->id), Int32GetDatum(number) };
 	f6_partition partition;
 
 	if (!f6_partition_lock(poll->subscription, number, true, &partition))
 		return;
+	run(&settle_delivered, values, NULL);
 	partition.position = partition.delivered;
 	partition.consumer = NULL;
 	f6_partition_write(poll->subscription, &partition, false, false);
@@ -459,6 +451,8 @@ interval_argument(FunctionCallInfo fcinfo, int number, const char *name, bool ma
 static void
 read_arguments(poll *poll, FunctionCallInfo fcinfo)
 {
+	TimestampTz lease_end;
+
 	poll->fcinfo = fcinfo;
 	poll->max_events = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
 	if (poll->max_events < 1 || poll->max_events > MOST_EVENTS)
@@ -469,9 +463,12 @@ read_arguments(poll *poll, FunctionCallInfo fcinfo)
 							PointerGetDatum(interval_argument(fcinfo, 2, "wait", true))));
 	poll->consumer = PG_ARGISNULL(3) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	poll->lease = interval_argument(fcinfo, 4, "lease", false);
-	/* One that never ends is refused here. */
-	(void) DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
-							   PointerGetDatum(poll->lease));
+	lease_end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														TimestampTzGetDatum(GetCurrentTimestamp()),
+														PointerGetDatum(poll->lease)));
+	if (TIMESTAMP_NOT_FINITE(lease_end))
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("lease must end"),
+						errhint("Each acknowledgement renews it.")));
 }
 
 /* f6_poll(name, max_events, wait, consumer, lease) returns the next events of a subscription, and waits for some if there are none. */

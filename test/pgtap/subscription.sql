@@ -276,6 +276,14 @@ set local role consumer;
 select f6_seek('own', 'beginning');
 select is(array_agg("position" % 2), array_agg(0::bigint), 'a policy holds for what is delivered') from f6_poll('own');
 reset role;
+-- What was replayed is passed by too.
+insert into f6.parked_event (subscription_id, "position", partition, object_ids, attempts, parked_at, replay)
+    select s.subscription_id, e."position", 0, e.object_ids, 1, now(), true from f6.subscription_definition as s, f6.event as e
+        where s.name = 'own' and e.event_type = 'Paid' and e."position" % 2 = 1 order by e."position" limit 1;
+update f6.subscription_partition as p set consumer = null, delivered = p."position" from f6.subscription_definition as s where s.subscription_id = p.subscription_id and s.name = 'own';
+set local role consumer;
+select lives_ok($$ select count(*) from f6_poll('own') $$, 'a poll ends that is given a parked event which its caller may not see');
+reset role;
 alter table f6.event disable row level security;
 select lives_ok($$ select f6_unsubscribe('own'), f6_unsubscribe('paid') $$, 'a subscription ends');
 select is((select count(*) from f6.subscription where name in ('own', 'paid')), 0::bigint, 'and is gone');
