@@ -21,7 +21,7 @@
 #include "event_query.h"
 #include "own_statement.h"
 #include "spi_connection.h"
-#include "subscription.h"
+#include "subscription_ack.h"
 #include "waiting.h"
 
 F6_FUNCTION(f6_ack);
@@ -30,9 +30,9 @@ F6_FUNCTION(f6_nack);
 /* What a consumer says something about. */
 typedef struct saying
 {
-	f6_subscription *subscription;
+	const f6_subscription *subscription;
 	int64 position;
-	char *consumer;
+	const char *consumer;
 	f6_uuids objects; /* of the event there */
 	bool is_parked;
 	f6_partition partition; /* where that event is delivered, locked */
@@ -194,22 +194,18 @@ check_lease(const saying *said)
 						errhint("f6_poll delivers it.")));
 }
 
-/* read_saying reads what a consumer says something about, and locks its partition. */
+/* begin reads what a consumer says something about, and locks its partition. */
 static void
-read_saying(FunctionCallInfo fcinfo, int consumer_argument, saying *said)
+begin(const f6_subscription *subscription, int64 position, const char *consumer, saying *said)
 {
-	f6_subscription_check_snapshot();
-	said->subscription = f6_subscription_get(fcinfo);
-	said->position = f6_subscription_position_argument(fcinfo);
-	said->consumer = PG_ARGISNULL(consumer_argument)
-						 ? pstrdup("")
-						 : text_to_cstring(PG_GETARG_TEXT_PP(consumer_argument));
+	said->subscription = subscription;
+	said->position = position;
+	said->consumer = consumer;
 	read_objects(said);
-	if (!f6_partition_lock(said->subscription,
-						   f6_partition_home(said->subscription, &said->objects), true,
+	if (!f6_partition_lock(subscription, f6_partition_home(subscription, &said->objects), true,
 						   &said->partition))
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN),
-						errmsg("subscription \"%s\" has ended", said->subscription->name)));
+						errmsg("subscription \"%s\" has ended", subscription->name)));
 	said->is_parked = read_parked(said);
 	check_lease(said);
 }
@@ -229,75 +225,119 @@ write_partition(saying *said, bool is_acknowledged)
 	f6_wake_at_end();
 }
 
-/* f6_ack(name, position, consumer) acknowledges the events of a partition that were delivered up to a position. */
-Datum
-f6_ack(PG_FUNCTION_ARGS)
+/* f6_subscription_ack acknowledges the events of a partition that were delivered to a consumer up to a position. */
+void
+f6_subscription_ack(const f6_subscription *subscription, int64 position, const char *consumer)
 {
 	saying said;
 
-	PreventCommandIfReadOnly("f6_ack()");
-	PreventCommandIfParallelMode("f6_ack()");
-	read_saying(fcinfo, 2, &said);
+	begin(subscription, position, consumer, &said);
 	if (said.is_parked)
 		(void) run(&settle_parked, &said);
 	else
 	{
-		said.partition.position = said.position;
+		said.partition.position = position;
 		(void) run(&forget_failures, &said);
 	}
 	write_partition(&said, true);
+}
+
+/* consumer_argument returns an argument that is a consumer's name, the empty one for NULL. */
+static char *
+consumer_argument(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+/* f6_ack(name, position, consumer) acknowledges the events of a partition that were delivered up to a position. */
+Datum
+f6_ack(PG_FUNCTION_ARGS)
+{
+	f6_subscription *subscription;
+
+	PreventCommandIfReadOnly("f6_ack()");
+	PreventCommandIfParallelMode("f6_ack()");
+	f6_subscription_check_snapshot();
+	subscription = f6_subscription_get(fcinfo);
+	f6_subscription_ack(subscription, f6_subscription_position_argument(fcinfo),
+						consumer_argument(fcinfo, 2));
 	PG_RETURN_VOID();
 }
 
-/* fail notes that a consumer has failed at an event, and when it is delivered again; false: it is parked. */
+/* note notes that a consumer has failed at an event, and tells whether it is delivered again, and when. */
 static bool
-fail(const saying *said, FunctionCallInfo fcinfo, Datum *retry_at)
+note(const saying *said, Datum *values, const char *nulls, TimestampTz *retry_at)
+{
+	HeapTuple row;
+	bool isnull;
+
+	f6_own_run(&note_failure, values, nulls);
+	row = SPI_tuptable->vals[0];
+	*retry_at = DatumGetTimestampTz(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	return DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)) <
+		   said->subscription->attempts;
+}
+
+/* fail notes that a consumer has failed at an event, and tells whether it is delivered again, and when; if not, it is parked. */
+static bool
+fail(const saying *said, const char *reason, bool for_good, TimestampTz *retry_at)
 {
 	Datum values[] = { Int32GetDatum(said->subscription->id),
 					   Int32GetDatum(said->partition.number),
 					   Int64GetDatum(said->position),
-					   PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
+					   reason == NULL ? (Datum) 0 : CStringGetTextDatum(reason),
 					   PointerGetDatum(said->subscription->backoff),
 					   PointerGetDatum(said->subscription->max_backoff) };
-	const char *nulls = PG_ARGISNULL(2) ? "   n  " : NULL;
-	bool is_last = said->is_parked;
-	bool isnull;
+	const char *nulls = reason == NULL ? "   n  " : NULL;
+	bool is_retried = false;
 
 	f6_spi_connect();
-	f6_own_run(said->is_parked ? &park_again : &note_failure, values, nulls);
-	if (!said->is_parked)
+	if (said->is_parked)
+		f6_own_run(&park_again, values, nulls);
+	else
 	{
-		HeapTuple row = SPI_tuptable->vals[0];
-
-		*retry_at = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
-		is_last = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)) >=
-				  said->subscription->attempts;
-	}
-	if (is_last && !said->is_parked)
-	{
+		is_retried = note(said, values, nulls, retry_at) && !for_good;
 		values[3] = f6_uuids_array(&said->objects);
-		f6_own_run(&park_failure, values, NULL);
+		if (!is_retried)
+			f6_own_run(&park_failure, values, NULL);
 	}
 	SPI_finish();
-	return !is_last;
+	return is_retried;
+}
+
+/*
+ * f6_subscription_nack gives back what was delivered to a consumer, since the event at a position failed, and tells whether that is delivered again, and
+ * when: not if it has failed for good, or too often.  Reason: NULL, there is none.
+ */
+bool
+f6_subscription_nack(const f6_subscription *subscription, int64 position, const char *consumer,
+					 const char *reason, bool for_good, TimestampTz *retry_at)
+{
+	saying said;
+	bool is_retried;
+
+	begin(subscription, position, consumer, &said);
+	is_retried = fail(&said, reason, for_good, retry_at);
+	(void) run(&take_back, &said);
+	said.partition.delivered = said.partition.position;
+	write_partition(&said, false);
+	return is_retried;
 }
 
 /* f6_nack(name, position, reason, consumer) gives back what was delivered, since the event at a position failed. */
 Datum
 f6_nack(PG_FUNCTION_ARGS)
 {
-	saying said;
-	Datum retry_at = (Datum) 0;
-	bool is_retried;
+	f6_subscription *subscription;
+	TimestampTz retry_at;
 
 	PreventCommandIfReadOnly("f6_nack()");
 	PreventCommandIfParallelMode("f6_nack()");
-	read_saying(fcinfo, 3, &said);
-	is_retried = fail(&said, fcinfo, &retry_at);
-	(void) run(&take_back, &said);
-	said.partition.delivered = said.partition.position;
-	write_partition(&said, false);
-	if (!is_retried)
+	f6_subscription_check_snapshot();
+	subscription = f6_subscription_get(fcinfo);
+	if (!f6_subscription_nack(
+			subscription, f6_subscription_position_argument(fcinfo), consumer_argument(fcinfo, 3),
+			PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)), false, &retry_at))
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(retry_at);
+	PG_RETURN_TIMESTAMPTZ(retry_at);
 }
