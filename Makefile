@@ -18,7 +18,7 @@ SOURCES = \
 	event_thread projection_direct projection_table projection_source projection_event projection_fold projection_run projection_inline projection_progress projection_making projection_refresh projection_admin projection_live projection_rebuild rebuild_helper \
 	subscription subscription_next subscription_deliver subscription_poll subscription_ack subscription_admin subscription_lag \
 	command_context command command_answer command_run command_execute \
-	worker init
+	worker_process worker launcher init
 
 # The schemas of JSON Schema itself, by the paths of their URIs; the text is in src/metaschema/.
 METASCHEMAS = \

@@ -8,13 +8,13 @@
 #include "command.h"
 #include "event_type.h"
 #include "guc.h"
+#include "launcher.h"
 #include "projection.h"
 #include "projection_inline.h"
 #include "relation.h"
 #include "schema_document.h"
 #include "snapshot.h"
 #include "registered_function.h"
-#include "worker.h"
 #include "zone.h"
 
 PG_MODULE_MAGIC;
@@ -35,5 +35,5 @@ _PG_init(void)
 	f6_projection_init();
 	f6_projection_inline_init();
 	f6_command_init();
-	f6_worker_init();
+	f6_launcher_init();
 }

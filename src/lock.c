@@ -485,13 +485,13 @@ f6_lock_field(const char *path, bool legal, bool wait)
 	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* f6_lock_worker makes the session the database's worker, until it ends, if nobody else is. */
+/* f6_lock_worker makes the session the database's worker, until it ends, or the transaction does, if nobody else is. */
 bool
-f6_lock_worker(void)
+f6_lock_worker(bool for_session)
 {
 	LOCKTAG tag = lock_tag(LOCK_WORKER, 0);
 
-	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	return LockAcquire(&tag, ExclusiveLock, for_session, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* f6_lock_command_run takes the lock on the runs of a command under a key, for the rest of the transaction; instead of very many that on all. */

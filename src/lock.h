@@ -30,7 +30,7 @@ extern void f6_locks_query_object(f6_locks *locks, const pg_uuid_t *object);
 extern void f6_locks_take(f6_locks *locks);
 extern bool f6_lock_try_snapshots(const pg_uuid_t *object);
 extern bool f6_lock_field(const char *path, bool legal, bool wait);
-extern bool f6_lock_worker(void);
+extern bool f6_lock_worker(bool for_session);
 extern void f6_lock_command_run(const char *command, const char *key);
 extern int f6_lock_worker_process(Oid database);
 extern void f6_lock_wait(void);

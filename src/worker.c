@@ -1,21 +1,19 @@
 /*
  * worker.c
- *		The background worker of a database, and the launcher that sees to it that each database has the one that it should.
+ *		The background worker of a database: it does what is to be done when events have been appended, or when time has passed.
  *
- * The worker refreshes projections, in the order of the log and batch by batch, each in a transaction of its own.  With f6 in
- * shared_preload_libraries the launcher starts a worker in each database of f6.databases; without it, f6_start_worker does in the current one.
- * A database has at most one.
+ * What it does are jobs.  Each runs in a transaction of its own, or several, and none is kept from it by what another one fails at.  A job runs each
+ * f6.worker_interval, when it is due by its own account, and, if it is a prompt one, when somebody has appended.  While appends keep coming the worker
+ * rests between them, so that a burst of appends makes few passes.
+ *
+ * It waits in a transaction, since the server knows nobody as the holder of a lock who is in none: the lock by which who appends knows whom to wake
+ * (waiting.c).  That transaction has no snapshot and no other lock, and so is in nobody's way.
  *
  * Whoever drops or renames the database waits for a few seconds that others leave it.  So the worker looks whether somebody has locked the
  * database, and ends if so.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
@@ -26,109 +24,71 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "storage/proc.h"
-#include "tcop/tcopprot.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
-#include "utils/wait_event.h"
 
 #include "f6.h"
-#include "errors.h"
 #include "guc.h"
+#include "horizon.h"
 #include "lock.h"
+#include "part.h"
 #include "projection_progress.h"
 #include "projection_refresh.h"
-#include "worker.h"
-
-F6_FUNCTION(f6_start_worker);
+#include "waiting.h"
+#include "worker_process.h"
 
 extern PGDLLEXPORT void f6_worker_main(Datum argument);
-extern PGDLLEXPORT void f6_launcher_main(Datum argument);
 
-/*
- * How long, in milliseconds, the launcher waits before it looks again, and the worker after an error or where there is no f6, or the server
- * before it starts a launcher that has ended.
- */
-#define LAUNCHER_INTERVAL 10000
-#define LONG_INTERVAL	  1000
+/* How long, in milliseconds, what has failed is left alone, and the worker waits where there is no f6. */
+#define LONG_INTERVAL 1000
 
-/* A database's worker, as the launcher knows it. */
-typedef struct launched
+/* How long, in milliseconds, the worker rests at most between passes while appends keep coming. */
+#define LONGEST_REST 16
+
+/* A job.  Times at which it is due next: DT_NOBEGIN is at once, DT_NOEND when somebody has appended. */
+typedef struct worker_job
 {
-	Oid database;
-	BackgroundWorkerHandle *handle;
-} launched;
+	const char *what; /* what it does, as its errors say it */
+	bool is_prompt;	  /* is it to run as soon as somebody has appended? */
+	List *(*names)(
+		void); /* what it is to be run for, each in a transaction of its own; NULL: it is run once, with no name */
+	TimestampTz (*run)(
+		const char *name); /* runs it in a transaction, and returns when it is due next */
+	TimestampTz ran_at;
+	TimestampTz due_at;
+} worker_job;
 
-/* The workers that the launcher has started. */
-static List *workers = NIL;
-
-/* Was there no room for one? */
-static bool is_full;
-
-/* end_soon has the process end: at once where it waits, by an error that nobody can catch where it works. */
-static void
-end_soon(SIGNAL_ARGS)
+/* A job, for a name if it has any, that failed, and until when it is left alone. */
+typedef struct failure
 {
-	int saved = errno;
+	const worker_job *job;
+	char *name;
+	TimestampTz until;
+} failure;
 
-	(void) postgres_signal_arg;
-	ShutdownRequestPending = true;
-	ProcDiePending = true;
-	InterruptPending = true;
-	SetLatch(MyLatch);
-	errno = saved;
-}
+static TimestampTz refresh_projection(const char *name);
 
-/* wait_for waits for some milliseconds, or for a signal. */
-static void
-wait_for(long milliseconds)
+/* The jobs, in the order in which they run. */
+static worker_job jobs[] = {
+	{ .what = "refreshing projection", .names = f6_projections_async, .run = refresh_projection },
+};
+
+static List *failures = NIL;
+
+/* refresh_projection takes some events into a projection. */
+static TimestampTz
+refresh_projection(const char *name)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
-					 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	if (ShutdownRequestPending)
-		proc_exit(1);
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
+	f6_refreshed result = f6_projection_refresh_safely(name, F6_EVENTS_PER_REFRESH);
 
-/* take_signals readies a process for the signals that it is sent. */
-static void
-take_signals(void)
-{
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, end_soon);
-	BackgroundWorkerUnblockSignals();
-}
-
-/* begin_transaction begins a transaction in which something can be read. */
-static void
-begin_transaction(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-/* end_transaction commits it. */
-static void
-end_transaction(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	if (result.error != NULL)
+		ereport(LOG, (errmsg("projection \"%s\" could not be refreshed", name),
+					  errdetail_internal("%s", result.error), errhidecontext(true)));
+	return result.is_done ? DT_NOEND : DT_NOBEGIN;
 }
 
 /* leave_if_locked ends the process when somebody has locked its database, as who drops, renames or copies it does. */
@@ -144,15 +104,16 @@ leave_if_locked(void)
 	LockRelease(&tag, RowExclusiveLock, false);
 }
 
-/* clean_session leaves nothing to the next projection of what functions of one may have left in the session. */
+/* clean_session leaves nothing to the next job of what functions of users that one has run may have left in the session. */
 static void
 clean_session(void)
 {
 	ResetTempTableNamespace();
 	/* They may release advisory locks, too, even that of the worker. */
-	LockReleaseSession(USER_LOCKMETHOD);
-	if (!f6_lock_worker())
+	if (!f6_lock_worker(false))
 		proc_exit(0);
+	LockReleaseSession(USER_LOCKMETHOD);
+	(void) f6_lock_worker(true);
 }
 
 /*
@@ -170,92 +131,302 @@ hold_f6(void)
 	return get_extension_oid("f6", true) == extension;
 }
 
-/* read_names returns the names of the projections that are refreshed, in a memory context; none where there is no f6. */
+/* begin begins a transaction for a job, and tells whether there is an f6. */
+static bool
+begin(void)
+{
+	f6_worker_begin();
+	leave_if_locked();
+	return hold_f6();
+}
+
+/* read_names returns what a job is to be run for, in a memory context. */
 static List *
-read_names(MemoryContext context, bool *is_f6_there)
+read_names(MemoryContext context, const worker_job *job)
 {
 	List *names = NIL;
-	MemoryContext caller;
 
-	begin_transaction();
-	leave_if_locked();
-	*is_f6_there = hold_f6();
-	if (*is_f6_there)
+	if (begin())
 	{
-		caller = MemoryContextSwitchTo(context);
-		names = f6_projections_async();
+		MemoryContext caller = MemoryContextSwitchTo(context);
+
+		names = job->names();
 		MemoryContextSwitchTo(caller);
 	}
-	end_transaction();
+	f6_worker_commit();
 	return names;
 }
 
-/* refresh_one takes some events into a projection, and tells whether there is nothing left to be taken now. */
-static bool
-refresh_one(MemoryContext context, const char *name)
+/* run_one runs a job for a name, and returns when that is due next. */
+static TimestampTz
+run_one(const worker_job *job, const char *name)
 {
-	f6_refreshed result = { .is_done = true };
+	TimestampTz due_at = DT_NOEND;
 
-	begin_transaction();
-	leave_if_locked();
-	pgstat_report_activity(STATE_RUNNING, name);
-	if (hold_f6())
-		result = f6_projection_refresh_safely(name, F6_EVENTS_PER_REFRESH);
-	if (result.events > 0 || result.error != NULL)
+	if (begin())
+	{
+		pgstat_report_activity(STATE_RUNNING, name != NULL ? name : job->what);
+		due_at = job->run(name);
 		clean_session();
-	if (result.error != NULL)
-		result.error = MemoryContextStrdup(context, result.error);
-	end_transaction();
-	pgstat_report_stat(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	if (result.error != NULL)
-		ereport(LOG, (errmsg("projection \"%s\" could not be refreshed", name),
-					  errdetail_internal("%s", result.error)));
-	return result.is_done;
+	}
+	f6_worker_commit();
+	return due_at;
 }
 
-/* work does what there is to do, and returns how long, in milliseconds, to wait before the next look; 0: there is more. */
-static long
-work(MemoryContext context)
+/* report_error reports the error that has been caught, and ends the transaction that it came from. */
+static void
+report_error(MemoryContext context)
 {
-	bool is_f6_there;
-	bool is_done = true;
-	List *names;
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(context);
+	FlushErrorState();
+	RESUME_INTERRUPTS();
+}
+
+/* note_failure has a job be left alone for a while, for a name if it has any, and returns until when. */
+static TimestampTz
+note_failure(const worker_job *job, const char *name)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	failure *failed = palloc(sizeof(failure));
+
+	failed->job = job;
+	failed->name = name != NULL ? pstrdup(name) : NULL;
+	failed->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LONG_INTERVAL);
+	failures = lappend(failures, failed);
+	MemoryContextSwitchTo(caller);
+	return failed->until;
+}
+
+/* is_of tells whether a failure is that of a job for a name. */
+static bool
+is_of(const failure *failed, const worker_job *job, const char *name)
+{
+	return failed->job == job &&
+		   (name == NULL ? failed->name == NULL
+						 : failed->name != NULL && strcmp(failed->name, name) == 0);
+}
+
+/* failed_until returns until when a job is left alone, for a name if it has any; DT_NOBEGIN: it is not. */
+static TimestampTz
+failed_until(const worker_job *job, const char *name)
+{
 	ListCell *cell;
 
-	CHECK_FOR_INTERRUPTS();
-	names = read_names(context, &is_f6_there);
-	foreach (cell, names)
-		is_done = refresh_one(context, lfirst(cell)) && is_done;
-	if (!is_f6_there)
-		return LONG_INTERVAL;
-	return is_done ? f6_worker_interval_setting : 0;
+	foreach (cell, failures)
+	{
+		const failure *failed = lfirst(cell);
+
+		if (is_of(failed, job, name))
+			return failed->until;
+	}
+	return DT_NOBEGIN;
 }
 
-/* work_safely does so, and reports an error. */
-static long
-work_safely(MemoryContext context)
+/* forget_failures forgets those that have been left alone for long enough. */
+static void
+forget_failures(void)
 {
-	volatile long wait = LONG_INTERVAL;
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell *cell;
 
-	MemoryContextSwitchTo(context);
+	foreach (cell, failures)
+	{
+		failure *failed = lfirst(cell);
+
+		if (failed->until > now)
+			continue;
+		failures = foreach_delete_current(failures, cell);
+		if (failed->name != NULL)
+			pfree(failed->name);
+		pfree(failed);
+	}
+}
+
+/* run_safely runs a job for a name, unless that has failed lately, and returns when it is due next; an error is reported, and ends there. */
+static TimestampTz
+run_safely(MemoryContext context, const worker_job *job, const char *name)
+{
+	volatile TimestampTz due_at = failed_until(job, name);
+
+	if (due_at != DT_NOBEGIN)
+		return due_at;
 	PG_TRY();
 	{
-		wait = work(context);
+		due_at = run_one(job, name);
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		AbortCurrentTransaction();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RESUME_INTERRUPTS();
+		report_error(context);
+		due_at = note_failure(job, name);
 	}
 	PG_END_TRY();
-	MemoryContextReset(context);
 	(void) pgstat_report_stat(false);
-	return wait;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return due_at;
+}
+
+/* names_safely returns what a job is to be run for; an error is reported, and taken as one of the job. */
+static List *
+names_safely(MemoryContext context, const worker_job *job)
+{
+	List *volatile names = NIL;
+
+	if (job->names == NULL)
+		return list_make1(NULL);
+	PG_TRY();
+	{
+		names = read_names(context, job);
+	}
+	PG_CATCH();
+	{
+		report_error(context);
+		(void) note_failure(job, NULL);
+	}
+	PG_END_TRY();
+	return names;
+}
+
+/* say_job adds to an error in which job it came about. */
+static void
+say_job(void *argument)
+{
+	const worker_job *job = argument;
+
+	errcontext("f6's worker, %s", job->what);
+}
+
+/* run_job runs a job for all that it is to be run for, and notes when it is due next. */
+static void
+run_job(MemoryContext context, worker_job *job)
+{
+	ErrorContextCallback callback = { error_context_stack, say_job, job };
+	List *names;
+	ListCell *cell;
+
+	error_context_stack = &callback;
+	MemoryContextSwitchTo(context);
+	names = names_safely(context, job);
+	job->due_at = DT_NOEND;
+	foreach (cell, names)
+	{
+		TimestampTz due_at = run_safely(context, job, lfirst(cell));
+
+		job->due_at = Min(job->due_at, due_at);
+	}
+	job->ran_at = GetCurrentTimestamp();
+	error_context_stack = callback.previous;
+}
+
+/* next_due returns when a job is due, though nobody appends. */
+static TimestampTz
+next_due(const worker_job *job)
+{
+	return Min(job->due_at, TimestampTzPlusMilliseconds(job->ran_at, f6_worker_interval_setting));
+}
+
+/* run_jobs runs the jobs that are due. */
+static void
+run_jobs(MemoryContext context, bool is_woken)
+{
+	forget_failures();
+	for (int i = 0; i < (int) lengthof(jobs); i++)
+	{
+		if ((is_woken && jobs[i].is_prompt) || next_due(&jobs[i]) <= GetCurrentTimestamp())
+			run_job(context, &jobs[i]);
+	}
+	MemoryContextReset(context);
+}
+
+/* time_left returns for how long, in milliseconds, no job is due. */
+static long
+time_left(void)
+{
+	TimestampTz first = DT_NOEND;
+
+	for (int i = 0; i < (int) lengthof(jobs); i++)
+		first = Min(first, next_due(&jobs[i]));
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), first);
+}
+
+/* read_horizon returns the horizon, and leaves no lock behind; -1: there is no f6. */
+static int64
+read_horizon(void)
+{
+	f6_part part;
+	int64 horizon = -1;
+
+	f6_part_begin(&part);
+	leave_if_locked();
+	if (hold_f6())
+		horizon = f6_horizon_now(false);
+	f6_part_end(&part, false);
+	/* What the catalog was read by would keep rows from being vacuumed. */
+	InvalidateCatalogSnapshot();
+	return horizon;
+}
+
+/* wait_until_woken waits until the horizon is another one than it was, some milliseconds at most, and tells whether it is. */
+static bool
+wait_until_woken(long milliseconds, int64 *horizon)
+{
+	int64 before = *horizon;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	f6_waiting_begin();
+	*horizon = read_horizon();
+	if (*horizon == before)
+	{
+		f6_worker_wait(*horizon < 0 ? LONG_INTERVAL : milliseconds);
+		CHECK_FOR_INTERRUPTS();
+		*horizon = read_horizon();
+	}
+	CommitTransactionCommand();
+	return *horizon != before;
+}
+
+/* wait_safely does so; an error is reported. */
+static bool
+wait_safely(MemoryContext context, long milliseconds, int64 *horizon)
+{
+	volatile bool is_woken = false;
+	volatile bool has_failed = false;
+
+	PG_TRY();
+	{
+		is_woken = wait_until_woken(milliseconds, horizon);
+	}
+	PG_CATCH();
+	{
+		report_error(context);
+		has_failed = true;
+	}
+	PG_END_TRY();
+	if (has_failed)
+		f6_worker_wait(LONG_INTERVAL);
+	return is_woken;
+}
+
+/* wait_and_rest waits until there is something to do, and tells whether somebody has appended; who was woken soon after the last time rests first. */
+static bool
+wait_and_rest(MemoryContext context, int64 *horizon)
+{
+	static int rest = 0;
+	TimestampTz begun = GetCurrentTimestamp();
+	long milliseconds = time_left();
+	bool is_woken = wait_safely(context, milliseconds, horizon);
+
+	if (TimestampDifferenceExceeds(begun, GetCurrentTimestamp(), LONGEST_REST))
+		rest = 0;
+	else if (is_woken && milliseconds > 0)
+	{
+		rest = Min(Max(2 * rest, 1), LONGEST_REST);
+		pg_usleep(rest * 1000L);
+	}
+	return is_woken;
 }
 
 /* is_only_one tells whether this is the only worker of the database. */
@@ -265,7 +436,7 @@ is_only_one(void)
 	bool is_only;
 
 	StartTransactionCommand();
-	is_only = f6_lock_worker();
+	is_only = f6_lock_worker(true);
 	CommitTransactionCommand();
 	return is_only;
 }
@@ -277,6 +448,9 @@ set_defaults(void)
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
+	/* From PostgreSQL 17 on. */
+	if (GetConfigOption("transaction_timeout", true, false) != NULL)
+		SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 /* end_well has the server not start a worker again that somebody has ended. */
@@ -293,9 +467,10 @@ void
 f6_worker_main(Datum argument)
 {
 	MemoryContext context;
+	int64 horizon = -1;
 
 	on_proc_exit(end_well, (Datum) 0);
-	take_signals();
+	f6_worker_take_signals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
 	pgstat_report_appname("f6 worker");
 	set_defaults();
@@ -303,220 +478,5 @@ f6_worker_main(Datum argument)
 		proc_exit(0);
 	context = AllocSetContextCreate(TopMemoryContext, "f6 worker", ALLOCSET_DEFAULT_SIZES);
 	for (;;)
-		wait_for(work_safely(context));
-}
-
-/* describe_worker fills in what the server is to know of a worker of a database. */
-static void
-describe_worker(BackgroundWorker *worker, Oid database, int restart)
-{
-	memset(worker, 0, sizeof(BackgroundWorker));
-	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker->bgw_restart_time = restart;
-	strlcpy(worker->bgw_library_name, "f6", sizeof(worker->bgw_library_name));
-	strlcpy(worker->bgw_function_name, "f6_worker_main", sizeof(worker->bgw_function_name));
-	snprintf(worker->bgw_name, sizeof(worker->bgw_name), "f6 worker of database %u", database);
-	strlcpy(worker->bgw_type, "f6 worker", sizeof(worker->bgw_type));
-	worker->bgw_main_arg = ObjectIdGetDatum(database);
-}
-
-/* forget_stopped forgets the workers that run no longer. */
-static void
-forget_stopped(void)
-{
-	ListCell *cell;
-
-	foreach (cell, workers)
-	{
-		launched *worker = lfirst(cell);
-		pid_t pid;
-
-		if (GetBackgroundWorkerPid(worker->handle, &pid) != BGWH_STOPPED)
-			continue;
-		workers = foreach_delete_current(workers, cell);
-		pfree(worker->handle);
-		pfree(worker);
-	}
-}
-
-/* running returns the worker that the launcher has running in a database; NULL: none. */
-static launched *
-running(Oid database)
-{
-	ListCell *cell;
-
-	foreach (cell, workers)
-	{
-		launched *worker = lfirst(cell);
-
-		if (worker->database == database)
-			return worker;
-	}
-	return NULL;
-}
-
-/* report_room says, once, that there is no room for a worker. */
-static void
-report_room(bool has_room)
-{
-	if (!has_room && !is_full)
-		ereport(LOG,
-				(errmsg("there is no room for all of f6's workers"),
-				 errhint("Raise max_worker_processes, or name fewer databases in f6.databases.")));
-	is_full = !has_room;
-}
-
-/* launch starts a worker in a database, unless it has one; false: there is no room for it. */
-static bool
-launch(Oid database)
-{
-	BackgroundWorker description;
-	BackgroundWorkerHandle *handle;
-	MemoryContext caller;
-	launched *worker;
-
-	if (running(database) != NULL || f6_lock_worker_process(database) != 0)
-		return true;
-	describe_worker(&description, database, BGW_NEVER_RESTART);
-	caller = MemoryContextSwitchTo(TopMemoryContext);
-	if (RegisterDynamicBackgroundWorker(&description, &handle))
-	{
-		worker = palloc(sizeof(launched));
-		worker->database = database;
-		worker->handle = handle;
-		workers = lappend(workers, worker);
-	}
-	MemoryContextSwitchTo(caller);
-	return running(database) != NULL;
-}
-
-/* end_worker ends the worker that the launcher has started in a database. */
-static void
-end_worker(Oid database)
-{
-	launched *worker = running(database);
-
-	if (worker != NULL)
-		TerminateBackgroundWorker(worker->handle);
-}
-
-/* is_wanted tells whether a database is one of those that f6.databases names. */
-static bool
-is_wanted(const char *database)
-{
-	char *setting = pstrdup(f6_databases_setting);
-	List *names;
-	ListCell *cell;
-
-	if (!SplitGUCList(setting, ',', &names))
-		return false;
-	foreach (cell, names)
-	{
-		if (strcmp(lfirst(cell), "*") == 0 || strcmp(lfirst(cell), database) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* launch_wanted starts the workers that are to be there, and ends those that are not. */
-static void
-launch_wanted(void)
-{
-	Relation databases;
-	TableScanDesc scan;
-	HeapTuple row;
-	bool has_room = true;
-
-	forget_stopped();
-	begin_transaction();
-	databases = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(databases, 0, NULL);
-	while ((row = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		Form_pg_database database = (Form_pg_database) GETSTRUCT(row);
-
-		if (database->datallowconn && !database->datistemplate &&
-			is_wanted(NameStr(database->datname)))
-			has_room = launch(database->oid) && has_room;
-		else
-			end_worker(database->oid);
-	}
-	table_endscan(scan);
-	table_close(databases, AccessShareLock);
-	end_transaction();
-	report_room(has_room);
-}
-
-/* f6_launcher_main is the launcher; the server starts it again when it ends. */
-void
-f6_launcher_main(Datum argument)
-{
-	(void) argument;
-	take_signals();
-	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	for (;;)
-	{
-		launch_wanted();
-		wait_for(LAUNCHER_INTERVAL);
-	}
-}
-
-/* f6_worker_init has the server start the launcher, where it loads the library when it starts. */
-void
-f6_worker_init(void)
-{
-	BackgroundWorker launcher = { 0 };
-
-	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
-		return;
-	launcher.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	launcher.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	launcher.bgw_restart_time = LONG_INTERVAL / 1000;
-	strlcpy(launcher.bgw_library_name, "f6", sizeof(launcher.bgw_library_name));
-	strlcpy(launcher.bgw_function_name, "f6_launcher_main", sizeof(launcher.bgw_function_name));
-	strlcpy(launcher.bgw_name, "f6 launcher", sizeof(launcher.bgw_name));
-	strlcpy(launcher.bgw_type, "f6 launcher", sizeof(launcher.bgw_type));
-	RegisterBackgroundWorker(&launcher);
-}
-
-/* wait_for_worker waits until a worker is the database's, and returns its process; 0: another one is, and this one has ended. */
-static int
-wait_for_worker(BackgroundWorkerHandle *handle)
-{
-	pid_t pid = 0;
-
-	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
-	{
-		if (pid != 0 && f6_lock_worker_process(MyDatabaseId) == (int) pid)
-			return (int) pid;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return 0;
-}
-
-/* f6_start_worker() starts the worker of the current database, and returns its process; NULL: there is one already. */
-Datum
-f6_start_worker(PG_FUNCTION_ARGS)
-{
-	BackgroundWorker description;
-	BackgroundWorkerHandle *handle;
-	int process;
-
-	(void) fcinfo;
-	PreventCommandDuringRecovery("f6_start_worker()");
-	if (f6_lock_worker_process(MyDatabaseId) != 0)
-		PG_RETURN_NULL();
-	describe_worker(&description, MyDatabaseId, LAUNCHER_INTERVAL / 1000);
-	description.bgw_notify_pid = MyProcPid;
-	if (!RegisterDynamicBackgroundWorker(&description, &handle))
-		ereport(ERROR, (errcode(F6_ERR_TOO_MANY), errmsg("there is no room for another worker"),
-						errhint("Raise max_worker_processes.")));
-	process = wait_for_worker(handle);
-	if (process == 0)
-		PG_RETURN_NULL();
-	PG_RETURN_INT32(process);
+		run_jobs(context, wait_and_rest(context, &horizon));
 }

@@ -89,8 +89,8 @@ sub worker_of
 	foreach my $try (1 .. 1500)
 	{
 		look($node) if $try % 10 == 0;
-		$pid = $node->safe_psql('postgres', "select l.pid from pg_locks as l join pg_database as d on d.oid = l.database
-		    where l.locktype = 'advisory' and l.granted and d.datname = " . literal($database) . "
+		$pid = $node->safe_psql('postgres', "select distinct l.pid from pg_locks as l join pg_database as d on d.oid = l.database
+		    where l.locktype = 'advisory' and l.mode = 'ExclusiveLock' and l.granted and d.datname = " . literal($database) . "
 		        and exists (select from pg_stat_activity as a where a.pid = l.pid and a.backend_type = 'f6 worker')");
 		return $pid if $pid ne '';
 		sleep 0.02;
