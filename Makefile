@@ -12,12 +12,13 @@ SOURCES = \
 	schema_assertions schema_applicators schema_keywords schema_compile \
 	schema_failure schema_content schema_assert schema_validate schema_cache \
 	registered_function instruction upcast_steps upcast_chain event_type event_type_trigger zone guard sequence marker waiting horizon lock \
-	event_row event_batch event_query event_scan event_basis event condition event_json event_link event_write event_trigger append validate \
+	event_row event_batch event_query event_scan event_basis event_cause event condition event_json event_link event_write event_trigger append validate \
 	upcast event_type_check \
 	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find reading read events_between event_graph consequence decision \
 	event_thread projection_direct projection_table projection_source projection_event projection_fold projection_run projection_inline projection_progress projection_making projection_refresh projection_admin projection_live projection_rebuild rebuild_helper \
 	subscription subscription_next subscription_deliver subscription_poll subscription_ack subscription_admin subscription_lag \
 	command_context command command_answer command_run command_execute \
+	reaction reaction_handler reaction_due reaction_turn reaction_watch reaction_admin \
 	worker_process worker launcher init
 
 # The schemas of JSON Schema itself, by the paths of their URIs; the text is in src/metaschema/.
@@ -30,7 +31,7 @@ METASCHEMAS = \
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
-	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision projection subscription command cloudevent given access
+	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision projection subscription command reaction cloudevent given access
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the

@@ -242,7 +242,7 @@ comment on function @extschema@.f6_replay(text, bigint) is
 create function @extschema@.f6_discard(name text, "position" bigint) returns void
     language c volatile as 'MODULE_PATHNAME', 'f6_discard';
 comment on function @extschema@.f6_discard(text, bigint) is
-    'gives up on a parked event; those that wait for it are delivered';
+    'gives up on a parked event, and those that wait for it are delivered; or on one that a reaction is to handle later';
 
 create function f6.subscription_lag(name text, out events bigint, out first_position bigint)
     language c volatile strict as 'MODULE_PATHNAME', 'f6_subscription_lag';

@@ -30,6 +30,7 @@
 #include "errors.h"
 #include "event.h"
 #include "event_basis.h"
+#include "event_cause.h"
 #include "event_type.h"
 #include "horizon.h"
 #include "jsonb_walk.h"
@@ -206,6 +207,7 @@ complete_content(f6_event_row *row)
 {
 	f6_event_kind kind = complete_kind(row);
 
+	f6_cause_note(row);
 	complete_data(row, kind);
 	complete_reference(row);
 	count_from_one(row, F6_EVENT_OBJECT_IDS);
@@ -594,7 +596,7 @@ complete_provenance(f6_event_row *row)
 	Datum address;
 
 	f6_event_set(row, F6_EVENT_APPENDED_BY,
-				 CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false)));
+				 CStringGetTextDatum(GetUserNameFromId(f6_cause_user(), false)));
 	if (client_address(&address))
 		f6_event_set(row, F6_EVENT_CLIENT_ADDR, address);
 	if (application_name != NULL && application_name[0] != '\0')

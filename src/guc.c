@@ -16,6 +16,7 @@ int f6_snapshot_events_setting = 32;
 int f6_snapshot_time_setting = 5;
 char *f6_databases_setting;
 int f6_worker_interval_setting = 100;
+int f6_keep_runs_setting = 30;
 
 /* f6_guc_init defines the settings; called once, when the library is loaded. */
 void
@@ -61,6 +62,11 @@ f6_guc_init(void)
 		"f6.worker_interval",
 		"How long f6's worker waits, in milliseconds, when there is nothing to do.", NULL,
 		&f6_worker_interval_setting, 100, 1, 60 * 1000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	DefineCustomIntVariable(
+		"f6.keep_runs", "How long, in days, f6's worker keeps what is logged of runs of reactions.",
+		"-1 keeps it for good.", &f6_keep_runs_setting, 30, -1, 36500, PGC_SIGHUP, 0, NULL, NULL,
+		NULL);
 
 	MarkGUCPrefixReserved("f6");
 }

@@ -19,6 +19,7 @@ extern int f6_snapshot_events_setting;
 extern int f6_snapshot_time_setting;
 extern char *f6_databases_setting;
 extern int f6_worker_interval_setting;
+extern int f6_keep_runs_setting;
 
 extern void f6_guc_init(void);
 

@@ -1,6 +1,6 @@
 /*
  * registered_function.c
- *		SQL functions of users: upcasters, folds and handlers of commands, which are immutable or stable, and handlers of events.
+ *		SQL functions of users: upcasters, folds and handlers of commands, which are immutable or stable, and handlers of events and reactions.
  *
  * What names them does so by their signature, which means the same after a dump and an upgrade of the server.
  */
@@ -62,7 +62,8 @@ f6_function_upcaster(void)
 							  { JSONBOID },
 							  JSONBOID,
 							  false,
-							  false };
+							  false,
+							  InvalidOid };
 
 	return role;
 }
@@ -79,7 +80,8 @@ f6_function_fold(void)
 							  { JSONBOID },
 							  JSONBOID,
 							  false,
-							  false };
+							  false,
+							  InvalidOid };
 
 	role.arguments[1] = get_rel_type_id(f6_relation_oid(F6_EVENT));
 	return role;
@@ -97,7 +99,46 @@ f6_function_handler(void)
 							  { InvalidOid },
 							  VOIDOID,
 							  true,
-							  false };
+							  false,
+							  InvalidOid };
+
+	role.arguments[0] = get_rel_type_id(f6_relation_oid(F6_EVENT));
+	return role;
+}
+
+/* f6_function_reaction returns the role of functions that react to events. */
+f6_function_role
+f6_function_reaction(void)
+{
+	f6_function_role role = { "handler",
+							  "the handler of a reaction",
+							  "(event f6.event) returns void, or jsonb",
+							  "It must take an f6.event and return void, or events as jsonb.",
+							  1,
+							  { InvalidOid },
+							  VOIDOID,
+							  true,
+							  false,
+							  JSONBOID };
+
+	role.arguments[0] = get_rel_type_id(f6_relation_oid(F6_EVENT));
+	return role;
+}
+
+/* f6_function_due returns the role of functions that say when to react to an event. */
+f6_function_role
+f6_function_due(void)
+{
+	f6_function_role role = { "due",
+							  "what says when a reaction is due",
+							  "(event f6.event) returns timestamptz",
+							  "It must take an f6.event and return a timestamptz.",
+							  1,
+							  { InvalidOid },
+							  TIMESTAMPTZOID,
+							  false,
+							  false,
+							  InvalidOid };
 
 	role.arguments[0] = get_rel_type_id(f6_relation_oid(F6_EVENT));
 	return role;
@@ -115,7 +156,8 @@ f6_function_command(void)
 							  { JSONBOID, JSONBOID },
 							  JSONBOID,
 							  false,
-							  true };
+							  true,
+							  InvalidOid };
 
 	return role;
 }
@@ -132,7 +174,8 @@ f6_function_context(void)
 							  { JSONBOID },
 							  JSONBOID,
 							  false,
-							  false };
+							  false,
+							  InvalidOid };
 
 	return role;
 }
@@ -141,8 +184,9 @@ f6_function_context(void)
 static bool
 has_shape(Form_pg_proc function, const f6_function_role *role)
 {
-	if (function->pronargs != role->argument_count || function->prorettype != role->result ||
-		function->proretset)
+	if (function->pronargs != role->argument_count || function->proretset ||
+		(function->prorettype != role->result &&
+		 (!OidIsValid(role->other_result) || function->prorettype != role->other_result)))
 		return false;
 	for (int i = 0; i < role->argument_count; i++)
 	{

@@ -17,11 +17,14 @@ typedef struct f6_function_role
 	Oid result;
 	bool has_effects; /* may it be volatile? */
 	bool takes_null;  /* must it be called with NULL too? */
+	Oid other_result; /* what it may return as well; invalid: nothing */
 } f6_function_role;
 
 extern f6_function_role f6_function_upcaster(void);
 extern f6_function_role f6_function_fold(void);
 extern f6_function_role f6_function_handler(void);
+extern f6_function_role f6_function_reaction(void);
+extern f6_function_role f6_function_due(void);
 extern f6_function_role f6_function_command(void);
 extern f6_function_role f6_function_context(void);
 extern Oid f6_function_find(const char *signature, const f6_function_role *role);

@@ -112,6 +112,9 @@ f6_seek(PG_FUNCTION_ARGS)
 	f6_run_own("delete from f6.subscription_failure where subscription_id = $1", 1, types, values,
 			   false);
 	f6_run_own("delete from f6.parked_event where subscription_id = $1", 1, types, values, false);
+	/* They are met again. */
+	f6_run_own("delete from f6.reaction_due where subscription_id = $1 and \"position\" > $2",
+			   lengthof(types), types, values, false);
 	SPI_finish();
 	f6_wake_at_end();
 	PG_RETURN_INT64(position);
@@ -199,7 +202,29 @@ f6_replay(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(count);
 }
 
-/* f6_discard(name, position) gives up on a parked event; those that wait for it are delivered. */
+/* discard_due gives up on an event that a reaction is to handle later, and tells whether it is one. */
+static bool
+discard_due(int count, Oid *types, Datum *values)
+{
+	f6_run_own("delete from f6.reaction_due where subscription_id = $1 and \"position\" = $2",
+			   count, types, values, false);
+	return SPI_processed > 0;
+}
+
+/* discard_parked gives up on a parked event; those that wait for it are delivered. */
+static void
+discard_parked(const f6_subscription *subscription, int count, Oid *types, Datum *values)
+{
+	check_parked(subscription, values[1]);
+	f6_run_own(WAITING_FOR_IT " update f6.parked_event as k set replay = true from waiting as w"
+							  " where k.subscription_id = $1 and k.\"position\" = w.\"position\"",
+			   count, types, values, false);
+	f6_run_own("update f6.parked_event set is_done = true, is_delivered = false, replay = false"
+			   " where subscription_id = $1 and \"position\" = $2",
+			   count, types, values, false);
+}
+
+/* f6_discard(name, position) gives up on an event that is parked, or that a reaction is to handle later. */
 Datum
 f6_discard(PG_FUNCTION_ARGS)
 {
@@ -210,13 +235,8 @@ f6_discard(PG_FUNCTION_ARGS)
 	values[1] = Int64GetDatum(f6_subscription_position_argument(fcinfo));
 	f6_partitions_change(subscription);
 	f6_spi_connect();
-	check_parked(subscription, values[1]);
-	f6_run_own(WAITING_FOR_IT " update f6.parked_event as k set replay = true from waiting as w"
-							  " where k.subscription_id = $1 and k.\"position\" = w.\"position\"",
-			   lengthof(types), types, values, false);
-	f6_run_own("update f6.parked_event set is_done = true, is_delivered = false, replay = false"
-			   " where subscription_id = $1 and \"position\" = $2",
-			   lengthof(types), types, values, false);
+	if (!discard_due(lengthof(types), types, values))
+		discard_parked(subscription, lengthof(types), types, values);
 	SPI_finish();
 	f6_wake_at_end();
 	PG_RETURN_VOID();

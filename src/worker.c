@@ -3,7 +3,7 @@
  *		The background worker of a database: it does what is to be done when events have been appended, or when time has passed.
  *
  * What it does are jobs.  Each runs in a transaction of its own, or several, and none is kept from it by what another one fails at.  A job runs each
- * f6.worker_interval, when it is due by its own account, and, if it is a prompt one, when somebody has appended.  While appends keep coming the worker
+ * f6.worker_interval, or less often, when it is due by its own account, and, if it is a prompt one, when somebody has appended.  While appends keep coming the worker
  * rests between them, so that a burst of appends makes few passes.
  *
  * It waits in a transaction, since the server knows nobody as the holder of a lock who is in none: the lock by which who appends knows whom to wake
@@ -38,6 +38,7 @@
 #include "part.h"
 #include "projection_progress.h"
 #include "projection_refresh.h"
+#include "reaction_watch.h"
 #include "waiting.h"
 #include "worker_process.h"
 
@@ -49,6 +50,8 @@ extern PGDLLEXPORT void f6_worker_main(Datum argument);
 /* How long, in milliseconds, the worker rests at most between passes while appends keep coming. */
 #define LONGEST_REST 16
 
+#define HOUR (3600 * 1000)
+
 /* A job.  Times at which it is due next: DT_NOBEGIN is at once, DT_NOEND when somebody has appended. */
 typedef struct worker_job
 {
@@ -58,6 +61,7 @@ typedef struct worker_job
 		void); /* what it is to be run for, each in a transaction of its own; NULL: it is run once, with no name */
 	TimestampTz (*run)(
 		const char *name); /* runs it in a transaction, and returns when it is due next */
+	int interval;		   /* in milliseconds; 0: f6.worker_interval */
 	TimestampTz ran_at;
 	TimestampTz due_at;
 } worker_job;
@@ -74,7 +78,12 @@ static TimestampTz refresh_projection(const char *name);
 
 /* The jobs, in the order in which they run. */
 static worker_job jobs[] = {
+	{ .what = "reacting",
+	  .is_prompt = true,
+	  .names = f6_reactions_ready,
+	  .run = f6_reaction_react },
 	{ .what = "refreshing projection", .names = f6_projections_async, .run = refresh_projection },
+	{ .what = "forgetting runs of reactions", .run = f6_reaction_forget_runs, .interval = HOUR },
 };
 
 static List *failures = NIL;
@@ -324,7 +333,9 @@ run_job(MemoryContext context, worker_job *job)
 static TimestampTz
 next_due(const worker_job *job)
 {
-	return Min(job->due_at, TimestampTzPlusMilliseconds(job->ran_at, f6_worker_interval_setting));
+	int interval = job->interval != 0 ? job->interval : f6_worker_interval_setting;
+
+	return Min(job->due_at, TimestampTzPlusMilliseconds(job->ran_at, interval));
 }
 
 /* run_jobs runs the jobs that are due. */
