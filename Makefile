@@ -6,7 +6,7 @@ MODULE_big = f6
 
 # The C files of src/, lowest layer first (.ci/check-layers knows which may include which).
 SOURCES = \
-	guc acting relation registry spi_connection own_statement part index_plan table_writer jsonb_walk json_tree json_pointer json_patch uuid uuid_array iso_time uri \
+	guc acting relation registry spi_connection own_statement part time_limit index_plan table_writer jsonb_walk json_tree json_pointer json_patch uuid uuid_array iso_time uri \
 	format format_time format_text format_uri format_address format_mail format_host format_idna \
 	metaschema schema_document schema_dialect schema_resource schema_regex schema_pattern \
 	schema_assertions schema_applicators schema_keywords schema_compile \

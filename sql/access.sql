@@ -37,7 +37,8 @@ grant select on f6.subscription_definition, f6.subscription to f6_reader, f6_wri
 grant select on f6.reaction_definition, f6.reaction to f6_reader, f6_writer, f6_importer, f6_admin;
 -- Reasons and errors may tell of events.
 grant select on f6.parked, f6.due, f6.reaction_run to f6_reader;
-grant select, delete on f6.reaction_run to f6_admin;
+grant select (run_id, reaction, "position", attempt, outcome, started_at, duration, appended, retry_at), delete on f6.reaction_run to f6_admin;
+grant insert on f6.reaction_definition to f6_admin;
 grant insert (organisation, name), update (organisation, name) on f6.zone to f6_admin;
 grant usage on sequence f6.zone_zone_id_seq to f6_admin;
 

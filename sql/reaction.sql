@@ -7,7 +7,7 @@ create table f6.reaction_definition (
     delay interval,
     only_objects uuid[],
     enabled boolean not null,
-    timeout interval not null,
+    timeout interval not null check (timeout operator(pg_catalog.>=) interval '1 millisecond' and timeout operator(pg_catalog.<=) interval '1 day'),
     max_chain integer not null check (max_chain operator(pg_catalog.>=) 0),
     time_zone text not null,
     created_at timestamptz not null default pg_catalog.clock_timestamp(),

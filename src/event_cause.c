@@ -2,8 +2,8 @@
  * event_cause.c
  *		Because of which event others are appended, as their metadata say: while a reaction runs, whoever appends, and by whatever door.
  *
- * So one can follow what led to an event, and a loop of reactions can be seen.  "causation_id" is the event that was reacted to, "reaction" is by what,
- * and "correlation_id" is the same for all that go back to one event.
+ * So one can follow what led to an event, and a loop of reactions can be seen.  "causation_id" is the event that was reacted to, "reaction" is
+ * by what, and "correlation_id" is the same for all that go back to one event.
  */
 #include "postgres.h"
 
@@ -35,11 +35,18 @@ f6_cause_set(const f6_cause *cause)
 	return before;
 }
 
-/* f6_cause_user returns as whom events are appended: the session's user, but a reaction appends as its owner. */
+/* f6_cause_user returns as whom events are appended: the session's user, unless a worker reacts. */
 Oid
 f6_cause_user(void)
 {
 	return current == NULL ? GetSessionUserId() : current->user;
+}
+
+/* f6_cause_is_set tells whether events are appended because of another one. */
+bool
+f6_cause_is_set(void)
+{
+	return current != NULL;
 }
 
 /* put adds a member to an object. */

@@ -20,6 +20,7 @@ typedef struct f6_cause
 } f6_cause;
 
 extern const f6_cause *f6_cause_set(const f6_cause *cause);
+extern bool f6_cause_is_set(void);
 extern Oid f6_cause_user(void);
 extern void f6_cause_note(f6_event_row *row);
 extern bool f6_cause_of(const Jsonb *metadata, pg_uuid_t *event);

@@ -35,7 +35,7 @@ static f6_own_statement read_definition = {
 			" (extract(epoch from r.timeout) * 1000)::integer, r.max_chain, r.time_zone"
 			" from f6.reaction_definition as r join f6.subscription_definition as s using "
 			"(subscription_id)"
-			" where s.name = $1",
+			" where s.name = $1 for key share of r",
 	.parameter_count = 1,
 	.types = { TEXTOID },
 };
@@ -87,7 +87,9 @@ read_reaction(void)
 	return reaction;
 }
 
-/* f6_reaction_find returns the reaction of a name; NULL: there is none. */
+/*
+ * f6_reaction_find returns the reaction of a name, which nobody drops, moves or replays until the transaction ends; NULL: there is none.
+ */
 f6_reaction *
 f6_reaction_find(char *name)
 {

@@ -33,14 +33,14 @@ typedef struct f6_reaction
 	/* what is kept as long as this: */
 	FmgrInfo handler; /* its fn_oid is invalid until it is looked up */
 	FmgrInfo due;
-	FmgrInfo upcasts;
+	FmgrInfo upcasts; /* the call site of upcasting */
 	MemoryContext context;
 } f6_reaction;
 
 /* An event that is reacted to. */
 typedef struct f6_reaction_event
 {
-	Datum row; /* a value of type f6.event, in the version to read */
+	Datum row; /* a value of type f6.event, as it is stored */
 	int64 position;
 	pg_uuid_t id;
 	TimestampTz created_at;

@@ -8,15 +8,18 @@
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "f6.h"
 #include "errors.h"
+#include "event_cause.h"
 #include "own_statement.h"
 #include "reaction.h"
 #include "reaction_handler.h"
 #include "reaction_turn.h"
+#include "relation.h"
 #include "spi_connection.h"
 #include "uuid_array.h"
 #include "waiting.h"
@@ -52,6 +55,17 @@ check_objects(Datum array)
 						errhint("A reaction that is about all objects has NULL.")));
 }
 
+/* check_maker refuses a caller who may not make reactions: they run in a process that all share. */
+static void
+check_maker(void)
+{
+	if (pg_class_aclcheck(f6_relation_oid(F6_REACTION_DEFINITION), GetUserId(), ACL_INSERT) !=
+		ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(F6_ERR_NO_PRIVILEGE), errmsg("only who administers f6 may make reactions"),
+				 errhint("Grant f6_admin to the role.")));
+}
+
 /* f6.make_reaction(name, handler, due, delay, only_objects, enabled, timeout, max_chain) makes a reaction of a subscription of the caller. */
 Datum
 f6_make_reaction(PG_FUNCTION_ARGS)
@@ -61,6 +75,10 @@ f6_make_reaction(PG_FUNCTION_ARGS)
 	Datum values[MAKE_PARAMETERS];
 	char nulls[MAKE_PARAMETERS + 1] = "";
 
+	check_maker();
+	(void) f6_subscription_get(fcinfo);
+	if (PG_ARGISNULL(MAKE_HANDLER))
+		ereport(ERROR, (errcode(F6_ERR_NULL_ARGUMENT), errmsg("handler must not be NULL")));
 	for (int i = 0; i < MAKE_PARAMETERS; i++)
 	{
 		values[i] = PG_GETARG_DATUM(i);
@@ -156,7 +174,7 @@ own_reactions(void)
 	return names;
 }
 
-/* f6_run_reactions(name) has a reaction, or all that are the caller's (NULL), react until nothing is left, and returns how often handlers have run. */
+/* f6_run_reactions(name) has a reaction, or all of the caller's (NULL), react until nothing is left, and returns how often handlers have run. */
 Datum
 f6_run_reactions(PG_FUNCTION_ARGS)
 {
@@ -168,13 +186,16 @@ f6_run_reactions(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("f6_run_reactions()");
 	PreventCommandIfParallelMode("f6_run_reactions()");
 	f6_subscription_check_snapshot();
+	if (f6_cause_is_set())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("a reaction cannot have reactions run")));
 	names = PG_ARGISNULL(0) ? own_reactions() : list_make1(get_reaction(fcinfo)->name);
 	do
 	{
 		events = 0;
 		foreach (cell, names)
 		{
-			f6_reacted result = f6_reaction_turn(lfirst(cell), 0, 0);
+			f6_reacted result = f6_reaction_turn(lfirst(cell), 0);
 
 			runs += result.runs;
 			events += result.events;

@@ -12,8 +12,11 @@
 #include "utils/timestamp.h"
 
 #include "f6.h"
+#include "acting.h"
+#include "index_plan.h"
 #include "own_statement.h"
 #include "reaction_due.h"
+#include "relation.h"
 #include "spi_connection.h"
 
 static f6_own_statement add_due = {
@@ -25,12 +28,13 @@ static f6_own_statement add_due = {
 	.types = { INT4OID, INT8OID, TIMESTAMPTZOID },
 };
 
-static f6_own_statement next_due = {
+/* By the index, whatever the server thinks that the table has: not all that waits is looked at. */
+static f6_index_plan next_due = {
 	.text = "select \"position\", attempts from f6.reaction_due"
-			" where subscription_id = $1 and run_at <= clock_timestamp()"
-			" order by run_at, \"position\" limit 1 for update skip locked",
-	.parameter_count = 1,
-	.types = { INT4OID },
+			" where subscription_id = $1 and run_at <= $2"
+			" order by run_at, \"position\" limit $3 for update skip locked",
+	.parameter_count = 3,
+	.types = { INT4OID, TIMESTAMPTZOID, INT4OID },
 };
 
 static f6_own_statement first_due = {
@@ -84,26 +88,31 @@ f6_due_add(const f6_reaction *reaction, int64 position, TimestampTz due_at)
 	run(&add_due, values);
 }
 
-/* f6_due_next locks the first event that is due by now and that nobody else is at, and tells whether there is one. */
-bool
-f6_due_next(const f6_reaction *reaction, f6_due *due)
+/* f6_due_next locks events that are due by now and that nobody else is at, in order and at most so many, and returns how many they are. */
+int
+f6_due_next(const f6_reaction *reaction, f6_due *due, int limit)
 {
-	Datum values[] = { Int32GetDatum(reaction->subscription->id) };
-	bool is_found;
+	Datum values[] = { Int32GetDatum(reaction->subscription->id),
+					   TimestampTzGetDatum(GetCurrentTimestamp()), Int32GetDatum(limit) };
+	f6_acting before;
+	int count;
 	bool isnull;
 
 	f6_spi_connect();
-	f6_own_run(&next_due, values, NULL);
-	is_found = SPI_processed > 0;
-	if (is_found)
+	f6_act_as(f6_relation_owner(f6_relation_oid(F6_EVENT)), NULL, &before);
+	if (SPI_execute_plan(f6_index_plan_ready(&next_due), values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read what is due");
+	f6_act_end(&before);
+	count = (int) SPI_processed;
+	for (int i = 0; i < count; i++)
 	{
-		HeapTuple row = SPI_tuptable->vals[0];
+		HeapTuple row = SPI_tuptable->vals[i];
 
-		due->position = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		due->attempts = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		due[i].position = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		due[i].attempts = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
 	}
 	SPI_finish();
-	return is_found;
+	return count;
 }
 
 /* f6_due_first returns when the first event is to be handled; infinity: none is. */

@@ -15,7 +15,7 @@ typedef struct f6_due
 } f6_due;
 
 extern void f6_due_add(const f6_reaction *reaction, int64 position, TimestampTz due_at);
-extern bool f6_due_next(const f6_reaction *reaction, f6_due *due);
+extern int f6_due_next(const f6_reaction *reaction, f6_due *due, int limit);
 extern TimestampTz f6_due_first(const f6_reaction *reaction);
 extern void f6_due_remove(const f6_reaction *reaction, int64 position);
 extern TimestampTz f6_due_repeat(const f6_reaction *reaction, const f6_due *due,

@@ -2,10 +2,11 @@
  * reaction_handler.c
  *		The functions that make a reaction: its handler, and the one that says when.
  *
- * They run as the reaction's owner, as what maintains an index does, and a handler no longer than it may.
+ * They run as the reaction's owner, as what maintains an index does.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
@@ -13,16 +14,18 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 #include "f6.h"
 #include "append.h"
 #include "command_answer.h"
 #include "errors.h"
 #include "event_cause.h"
+#include "jsonb_walk.h"
 #include "reaction_handler.h"
 #include "registered_function.h"
+#include "upcast.h"
 #include "uuid.h"
 
 /* look_up returns the function of a name in a role, which who acts may execute. */
@@ -67,6 +70,24 @@ call(FmgrInfo *function, Datum event, bool *isnull)
 	return result;
 }
 
+/* upcast returns an event in the version to read, a value of type f6.event. */
+static Datum
+upcast(f6_reaction *reaction, Datum event)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
+	HeapTupleData row = { .t_data = header, .t_len = HeapTupleHeaderGetDatumLength(header) };
+	TupleDesc descriptor =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	HeapTuple changed;
+
+	ItemPointerSetInvalid(&row.t_self);
+	changed = f6_upcast_row(&reaction->upcasts, &row, descriptor, NULL);
+	if (changed != NULL)
+		event = heap_copy_tuple_as_datum(changed, descriptor);
+	ReleaseTupleDesc(descriptor);
+	return event;
+}
+
 /* due_of returns when the reaction's function says, or else when the event was recorded; false: never. */
 static bool
 due_of(f6_reaction *reaction, const f6_reaction_event *event, TimestampTz *due_at)
@@ -79,7 +100,7 @@ due_of(f6_reaction *reaction, const f6_reaction_event *event, TimestampTz *due_a
 	if (!OidIsValid(reaction->due.fn_oid))
 		fmgr_info_cxt(look_up(reaction->due_text, f6_function_due()), &reaction->due,
 					  reaction->context);
-	*due_at = DatumGetTimestampTz(call(&reaction->due, event->row, &isnull));
+	*due_at = DatumGetTimestampTz(call(&reaction->due, upcast(reaction, event->row), &isnull));
 	return !isnull;
 }
 
@@ -96,9 +117,25 @@ f6_reaction_due(f6_reaction *reaction, const f6_reaction_event *event, Timestamp
 	return !TIMESTAMP_IS_NOEND(*due_at);
 }
 
-/* append appends what a handler has decided, and returns the positions, an array. */
+/* check_decision refuses what are no events. */
+static void
+check_decision(Jsonb *decision)
+{
+	JsonbValue root;
+	JsonbValue type;
+
+	f6_jsonb_root(decision, &root);
+	if (!f6_jsonb_is_array(&root) &&
+		!(f6_jsonb_is_object(&root) && f6_jsonb_member(&root, "event_type", &type)))
+		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("the handler returned no events"),
+						errdetail("It returned %s.", f6_jsonb_type_name(&root)),
+						errhint("It returns an array of events as f6_append takes them, one such "
+								"event, or NULL where nothing is to be appended.")));
+}
+
+/* append appends what a handler has decided, and returns the positions, an array; 0: it was nothing. */
 static Datum
-append(Datum decision)
+append(Jsonb *decision)
 {
 	f6_condition condition = { .is_given = false };
 	f6_answer answer;
@@ -106,13 +143,11 @@ append(Datum decision)
 	Datum *positions;
 	int count;
 
-	f6_answer_read(&answer, DatumGetJsonbP(decision));
-	if (answer.events == NULL)
-		ereport(ERROR, (errcode(F6_ERR_BAD_ARGUMENT), errmsg("a reaction cannot reject an event"),
-						errdetail("Its handler returned the rejection \"%s\".", answer.reason),
-						errhint("It returns events to append, or NULL for none; an error has the "
-								"event be handled again.")));
+	check_decision(decision);
+	f6_answer_read(&answer, decision);
 	count = f6_append_document(answer.events, &condition, &ids, &positions);
+	if (count == 0)
+		return (Datum) 0;
 	return PointerGetDatum(construct_array(positions, count, INT8OID, sizeof(int64),
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
@@ -127,32 +162,10 @@ handle(f6_reaction *reaction, const f6_reaction_event *event)
 	if (!OidIsValid(reaction->handler.fn_oid))
 		fmgr_info_cxt(look_up(reaction->handler_text, f6_function_reaction()), &reaction->handler,
 					  reaction->context);
-	result = call(&reaction->handler, event->row, &isnull);
+	result = call(&reaction->handler, upcast(reaction, event->row), &isnull);
 	if (isnull || get_func_rettype(reaction->handler.fn_oid) == VOIDOID)
 		return (Datum) 0;
-	return append(result);
-}
-
-/* begin_timeout has what is done be cancelled after some time, unless that of the session's own statement runs; it tells whether it does. */
-static bool
-begin_timeout(int milliseconds)
-{
-	if (get_timeout_active(STATEMENT_TIMEOUT))
-		return false;
-	enable_timeout_after(STATEMENT_TIMEOUT, milliseconds);
-	return true;
-}
-
-/* end_timeout ends that. */
-static void
-end_timeout(bool is_begun)
-{
-	if (!is_begun)
-		return;
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	/* It may have come a moment after what was to be cancelled. */
-	if (get_timeout_indicator(STATEMENT_TIMEOUT, true))
-		QueryCancelPending = false;
+	return append(DatumGetJsonbP(result));
 }
 
 /*
@@ -162,9 +175,10 @@ end_timeout(bool is_begun)
 Datum
 f6_reaction_handle(f6_reaction *reaction, const f6_reaction_event *event)
 {
-	f6_cause cause = { reaction->subscription->name, event->id, event->metadata, GetUserId() };
+	/* The worker's own user says nothing. */
+	f6_cause cause = { reaction->subscription->name, event->id, event->metadata,
+					   IsBackgroundWorker ? GetUserId() : GetSessionUserId() };
 	const f6_cause *before = f6_cause_set(&cause);
-	bool is_limited = begin_timeout(reaction->timeout);
 	Datum positions = (Datum) 0;
 
 	PG_TRY();
@@ -173,7 +187,6 @@ f6_reaction_handle(f6_reaction *reaction, const f6_reaction_event *event)
 	}
 	PG_FINALLY();
 	{
-		end_timeout(is_limited);
 		(void) f6_cause_set(before);
 	}
 	PG_END_TRY();

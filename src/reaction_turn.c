@@ -2,8 +2,8 @@
  * reaction_turn.c
  *		Reacting to what is new, and to what is due, in the current transaction.
  *
- * Each event is handled in a subtransaction that also says that it is done: so it is handled once, whatever happens.  Where that fails, all that it did is
- * undone, and it is noted that it failed.
+ * Some events are handled in a subtransaction that also says that they are done: so they are handled once, whatever happens.  Where that fails, all that
+ * is undone, and they are handled one by one, each in a subtransaction: so it shows which one fails, and that is noted.
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 #include "errors.h"
 #include "event.h"
 #include "event_cause.h"
+#include "marker.h"
 #include "own_statement.h"
 #include "part.h"
 #include "reaction_due.h"
@@ -30,18 +31,30 @@
 #include "spi_connection.h"
 #include "subscription_ack.h"
 #include "subscription_deliver.h"
+#include "time_limit.h"
+
+/* How many events are handled together. */
+#define EVENTS_TOGETHER 100
+
+/* For how long, in milliseconds, a turn goes on that has appended. */
+#define APPENDING_TIME 10
 
 /* A turn of a reaction. */
 typedef struct turn
 {
 	f6_reaction *reaction;
 	Interval lease; /* nobody sees it: what is delivered is settled in the same transaction */
-	MemoryContext context; /* emptied after each event */
+	MemoryContext context; /* emptied after the events that are handled together */
+	TimestampTz began_at;
+	int milliseconds; /* it takes not much longer; 0: any time */
 	f6_reacted result;
+	List *events; /* that are delivered */
 	/* of the event that is reacted to */
 	f6_reaction_event *event;
 	const f6_due *due; /* NULL: it is with the subscription's consumer */
 	bool is_run;
+	bool is_chain_too_long;
+	bool has_taken_too_long;
 	TimestampTz started_at;
 	Datum positions; /* of what was appended, an array; 0: nothing */
 } turn;
@@ -87,12 +100,13 @@ log_ending(const turn *turn, ending ending, const char *error, TimestampTz retry
 	SPI_finish();
 }
 
-/* is_chain_too_long tells whether more events led to one, each because of the one before, than the reaction allows. */
-static bool
-is_chain_too_long(const turn *turn)
+/* chain_of returns how many events led to one, each because of the one before; it counts as far as the reaction allows, and one more. */
+static int
+chain_of(const turn *turn)
 {
 	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
 	Jsonb *metadata = turn->event->metadata;
+	int64 position = turn->event->position;
 	int length = 0;
 	pg_uuid_t cause;
 	f6_event_row row;
@@ -100,14 +114,32 @@ is_chain_too_long(const turn *turn)
 	while (length <= turn->reaction->max_chain && f6_cause_of(metadata, &cause) &&
 		   f6_event_find(event, UUIDPGetDatum(&cause), &row))
 	{
+		int64 before = DatumGetInt64(f6_event_value(&row, F6_EVENT_POSITION_COLUMN));
+
 		CHECK_FOR_INTERRUPTS();
+		/* Nothing led to what came before it: an application has named the event as its own cause. */
+		if (before >= position)
+			break;
+		position = before;
 		length++;
 		metadata = f6_event_has(&row, F6_EVENT_METADATA)
 					   ? DatumGetJsonbP(f6_event_value(&row, F6_EVENT_METADATA))
 					   : NULL;
 	}
 	table_close(event, AccessShareLock);
-	return length > turn->reaction->max_chain;
+	return length;
+}
+
+/* check_chain refuses an event to which too many led. */
+static void
+check_chain(turn *turn)
+{
+	turn->is_chain_too_long = chain_of(turn) > turn->reaction->max_chain;
+	if (turn->is_chain_too_long)
+		ereport(ERROR,
+				(errcode(F6_ERR_TOO_DEEP),
+				 errmsg("more than %d events led to this one, each because of the one before",
+						turn->reaction->max_chain)));
 }
 
 /* handle has the handler take the event, as the reaction's owner. */
@@ -115,11 +147,82 @@ static void
 handle(turn *turn)
 {
 	turn->is_run = true;
-	turn->started_at = GetCurrentTimestamp();
+	turn->result.runs++;
 	turn->positions = f6_reaction_handle(turn->reaction, turn->event);
 }
 
-/* settle says that the event is done. */
+/* react_as_owner reacts to the event: now, or not at all, and tells whether it is to be handled later, and when. */
+static bool
+react_as_owner(turn *turn, TimestampTz *due_at)
+{
+	f6_reaction *reaction = turn->reaction;
+
+	if (turn->due == NULL && (reaction->due_text != NULL || reaction->delay != NULL))
+	{
+		if (!f6_reaction_due(reaction, turn->event, due_at))
+			return false;
+		if (*due_at > GetCurrentTimestamp())
+			return true;
+	}
+	handle(turn);
+	return false;
+}
+
+/* begin_event begins with an event. */
+static void
+begin_event(turn *turn, f6_reaction_event *event)
+{
+	turn->event = event;
+	turn->started_at = GetCurrentTimestamp();
+	turn->is_run = false;
+	turn->is_chain_too_long = false;
+	turn->has_taken_too_long = false;
+	turn->positions = (Datum) 0;
+}
+
+/* react_in_time reacts as the owner, for not longer than it may take; a handler that does not let itself be cancelled has failed all the same. */
+static bool
+react_in_time(turn *turn, TimestampTz *due_at)
+{
+	volatile bool is_later = false;
+
+	f6_time_limit_begin(turn->reaction->timeout);
+	PG_TRY();
+	{
+		is_later = react_as_owner(turn, due_at);
+	}
+	PG_FINALLY();
+	{
+		turn->has_taken_too_long = f6_time_limit_end();
+	}
+	PG_END_TRY();
+	if (turn->has_taken_too_long)
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("it took too long")));
+	return is_later;
+}
+
+/* react reacts to the event, if the reaction is about it: now, later or not at all. */
+static void
+react(turn *turn)
+{
+	TimestampTz due_at;
+	bool is_later;
+	f6_acting before;
+
+	turn->result.events++;
+	if (!f6_reaction_is_about(turn->reaction, turn->event))
+		return;
+	check_chain(turn);
+	f6_reaction_act(turn->reaction, &before);
+	is_later = react_in_time(turn, &due_at);
+	f6_act_end(&before);
+	if (is_later)
+		f6_due_add(turn->reaction, turn->event->position, due_at);
+	if (turn->is_run)
+		log_ending(turn, DONE, NULL, DT_NOEND);
+}
+
+/* settle says that the event is done, with those that were delivered before it; those after it are delivered again. */
 static void
 settle(const turn *turn)
 {
@@ -127,52 +230,40 @@ settle(const turn *turn)
 		f6_due_remove(turn->reaction, turn->event->position);
 	else
 		f6_subscription_ack(turn->reaction->subscription, turn->event->position,
-							F6_REACTION_CONSUMER);
+							F6_REACTION_CONSUMER, true);
 }
 
-/* react reacts to the event: now, later or not at all. */
+/* react_and_settle reacts to one event. */
 static void
-react(turn *turn)
+react_and_settle(turn *turn)
 {
-	f6_reaction *reaction = turn->reaction;
-	TimestampTz due_at = DT_NOBEGIN;
-	bool is_due = true;
-	f6_acting before;
-
-	f6_reaction_act(reaction, &before);
-	if (turn->due == NULL && (reaction->due_text != NULL || reaction->delay != NULL))
-		is_due = f6_reaction_due(reaction, turn->event, &due_at);
-	if (is_due && due_at <= GetCurrentTimestamp())
-		handle(turn);
-	f6_act_end(&before);
-	if (is_due && !turn->is_run)
-		f6_due_add(reaction, turn->event->position, due_at);
+	react(turn);
 	settle(turn);
-	if (turn->is_run)
-		log_ending(turn, DONE, NULL, DT_NOEND);
 }
 
-/* is_cancelled tells whether an error is what cancelling raises, but for the end of a handler's time. */
+/*
+ * is_cancelled tells whether an error is what cancelling a client's statement raises.  Who cancels the worker while a handler runs means the handler.
+ */
 static bool
 is_cancelled(const turn *turn, const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		   strcmp(error->funcname, "ProcessInterrupts") == 0 &&
-		   !(turn->is_run && TimestampDifferenceExceeds(turn->started_at, GetCurrentTimestamp(),
-														turn->reaction->timeout));
+		   strcmp(error->funcname, "ProcessInterrupts") == 0 && !turn->has_taken_too_long &&
+		   !(IsBackgroundWorker && turn->is_run);
 }
 
-/* try_to_react reacts to the event in a subtransaction; an error undoes that, and is returned as a text; NULL: there was none. */
-static char *
-try_to_react(turn *turn)
+/* in_part does something in a subtransaction; an error undoes that, and is returned; NULL: there was none. */
+static ErrorData *
+in_part(turn *turn, void (*something)(struct turn *turn))
 {
+	f6_reacted before = turn->result;
 	f6_part part;
 	ErrorData *volatile error = NULL;
 
 	f6_part_begin(&part);
 	PG_TRY();
 	{
-		react(turn);
+		something(turn);
 		f6_part_end(&part, true);
 	}
 	PG_CATCH();
@@ -184,8 +275,8 @@ try_to_react(turn *turn)
 		return NULL;
 	if (is_cancelled(turn, error))
 		ReThrowError(error);
-	return psprintf("%s: %s%s%s", unpack_sql_state(error->sqlerrcode), error->message,
-					error->detail == NULL ? "" : "\n", error->detail == NULL ? "" : error->detail);
+	turn->result = before;
+	return error;
 }
 
 /* repeat_or_park has an event that has failed be handled once more, and returns when; infinity: it is parked. */
@@ -206,35 +297,32 @@ repeat_or_park(const turn *turn, const char *reason, bool for_good)
 	return DT_NOEND;
 }
 
-/* fail notes that reacting to the event has failed. */
-static void
-fail(const turn *turn, const char *reason, bool for_good)
+/* reason_of returns what is noted of an error. */
+static char *
+reason_of(const turn *turn, const ErrorData *error)
 {
-	TimestampTz retry_at = repeat_or_park(turn, reason, for_good);
-
-	log_ending(turn, TIMESTAMP_IS_NOEND(retry_at) ? PARKED : FAILED, reason, retry_at);
+	if (turn->has_taken_too_long)
+		return psprintf("%s: it took longer than %d ms", unpack_sql_state(ERRCODE_QUERY_CANCELED),
+						turn->reaction->timeout);
+	return psprintf("%s: %s%s%s", unpack_sql_state(error->sqlerrcode), error->message,
+					error->detail == NULL ? "" : "\n", error->detail == NULL ? "" : error->detail);
 }
 
-/* meet reacts to the event, and notes what comes of it. */
+/* meet reacts to the event in a subtransaction, and notes it when that fails. */
 static void
 meet(turn *turn)
 {
-	char *error;
+	ErrorData *error = in_part(turn, react_and_settle);
+	TimestampTz retry_at;
+	char *reason;
 
+	if (error == NULL)
+		return;
 	turn->result.events++;
-	turn->started_at = GetCurrentTimestamp();
-	turn->is_run = false;
-	turn->positions = (Datum) 0;
-	if (!f6_reaction_is_about(turn->reaction, turn->event))
-		settle(turn);
-	else if (is_chain_too_long(turn))
-		fail(turn,
-			 psprintf("more than %d events led to this one, each because of the one before",
-					  turn->reaction->max_chain),
-			 true);
-	else if ((error = try_to_react(turn)) != NULL)
-		fail(turn, error, false);
 	turn->result.runs += turn->is_run;
+	reason = reason_of(turn, error);
+	retry_at = repeat_or_park(turn, reason, turn->is_chain_too_long);
+	log_ending(turn, TIMESTAMP_IS_NOEND(retry_at) ? PARKED : FAILED, reason, retry_at);
 }
 
 /* take keeps an event that is delivered. */
@@ -244,35 +332,91 @@ take(void *state, HeapTuple row, TupleDesc descriptor, int attempt)
 	turn *turn = state;
 	MemoryContext caller = MemoryContextSwitchTo(turn->context);
 
-	turn->event = f6_reaction_event_of(row, descriptor, attempt);
+	turn->events = lappend(turn->events, f6_reaction_event_of(row, descriptor, attempt));
 	MemoryContextSwitchTo(caller);
 }
 
-/* meet_new reacts to the next event of the subscription, and tells whether there was one. */
-static bool
-meet_new(turn *turn)
+/* deliver has the subscription deliver the next events, at most so many. */
+static void
+deliver(turn *turn, int max_events)
 {
 	f6_delivering delivering = { .subscription = turn->reaction->subscription,
-								 .max_events = 1,
+								 .max_events = max_events,
 								 .consumer = pstrdup(F6_REACTION_CONSUMER),
 								 .lease = &turn->lease,
-								 .call_site = &turn->reaction->upcasts,
+								 /* Upcasting may fail, and so belongs to reacting. */
+								 .call_site = NULL,
 								 .receive = take,
 								 .state = turn };
-	f6_delivered delivered;
 	f6_acting before;
 
+	turn->events = NIL;
 	f6_reaction_act(turn->reaction, &before);
-	while ((delivered = f6_deliver(&delivering)) == F6_NOTED)
+	while (f6_deliver(&delivering) == F6_NOTED)
 		CHECK_FOR_INTERRUPTS();
 	f6_act_end(&before);
 	turn->result.due_at = delivering.due_at;
 	turn->result.horizon = delivering.horizon;
-	if (delivered == F6_NOTHING)
-		return false;
+}
+
+/* is_over tells whether a turn has taken its time: less, once it has appended, since that holds back the horizon. */
+static bool
+is_over(const turn *turn)
+{
+	int milliseconds =
+		f6_marker_held() >= 0 ? Min(turn->milliseconds, APPENDING_TIME) : turn->milliseconds;
+
+	return turn->milliseconds > 0 &&
+		   TimestampDifferenceExceeds(turn->began_at, GetCurrentTimestamp(), milliseconds);
+}
+
+/* meet_together reacts to the next events of the subscription. */
+static void
+meet_together(turn *turn)
+{
+	ListCell *cell;
+
+	deliver(turn, EVENTS_TOGETHER);
+	foreach (cell, turn->events)
+	{
+		CHECK_FOR_INTERRUPTS();
+		begin_event(turn, lfirst(cell));
+		react(turn);
+		if (is_over(turn))
+			break;
+	}
+	if (turn->events != NIL)
+		settle(turn);
+}
+
+/* meet_one_by_one does so where they can't be handled together, and tells whether there were any. */
+static bool
+meet_one_by_one(turn *turn)
+{
+	bool is_met = false;
+
+	for (int i = 0; i < EVENTS_TOGETHER && !(is_met && is_over(turn)); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		deliver(turn, 1);
+		if (turn->events == NIL)
+			break;
+		begin_event(turn, linitial(turn->events));
+		meet(turn);
+		is_met = true;
+	}
+	return is_met;
+}
+
+/* meet_new reacts to the next events of the subscription, and tells whether there were any. */
+static bool
+meet_new(turn *turn)
+{
 	turn->due = NULL;
-	meet(turn);
-	return true;
+	turn->is_run = false;
+	if (in_part(turn, meet_together) != NULL)
+		return meet_one_by_one(turn);
+	return turn->events != NIL;
 }
 
 /* take_due keeps an event that is due. */
@@ -293,69 +437,86 @@ read_due(turn *turn)
 	f6_found found = { 1, unconstify(int64 *, &turn->due->position) };
 	Relation event = table_open(f6_relation_oid(F6_EVENT), AccessShareLock);
 	f6_acting before;
-	int count;
 
+	turn->events = NIL;
 	f6_reaction_act(turn->reaction, &before);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	count = f6_reading_rows(&turn->reaction->upcasts, RelationGetDescr(event), &found, 1, take_due,
-							turn);
+	(void) f6_reading_rows(NULL, RelationGetDescr(event), &found, 1, take_due, turn);
 	PopActiveSnapshot();
 	f6_act_end(&before);
 	table_close(event, AccessShareLock);
-	return count > 0;
+	return turn->events != NIL;
 }
 
-/* meet_due reacts to the first event that is due, and tells whether there was one. */
+/* meet_due reacts to what is due by now, up to some events, and tells whether anything was. */
 static bool
 meet_due(turn *turn)
 {
-	f6_due due;
+	f6_due *due = palloc(sizeof(f6_due) * EVENTS_TOGETHER);
+	int count = f6_due_next(turn->reaction, due, EVENTS_TOGETHER);
 
-	if (!f6_due_next(turn->reaction, &due))
-		return false;
-	turn->due = &due;
-	if (read_due(turn))
-		meet(turn);
-	else
-		f6_due_remove(turn->reaction, due.position);
-	turn->due = NULL;
-	return true;
+	for (int i = 0; i < count && !(i > 0 && is_over(turn)); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		turn->due = &due[i];
+		if (read_due(turn))
+		{
+			begin_event(turn, linitial(turn->events));
+			meet(turn);
+		}
+		else
+			(void) f6_due_repeat(turn->reaction, &due[i],
+								 "the owner of the reaction does not see the event");
+	}
+	return count > 0;
 }
 
-/* meet_next reacts to what is due or to what is new, and tells whether there was anything. */
+/* find reads the reaction, as whatever has been done meanwhile has left it, and tells whether it is there and enabled. */
 static bool
-meet_next(turn *turn)
+find(turn *turn, char *name)
+{
+	turn->reaction = f6_reaction_find(name);
+	return turn->reaction != NULL && turn->reaction->is_enabled;
+}
+
+/* meet_next reacts to what is due or to what is new, by turns, and tells whether there was anything. */
+static bool
+meet_next(turn *turn, char *name, bool is_new_first)
 {
 	MemoryContext caller = MemoryContextSwitchTo(turn->context);
-	bool is_met = meet_due(turn) || meet_new(turn);
+	bool is_met = false;
 
+	if (find(turn, name))
+	{
+		turn->result.id = turn->reaction->subscription->id;
+		is_met = is_new_first ? meet_new(turn) || meet_due(turn) : meet_due(turn) || meet_new(turn);
+		turn->result.first_due = f6_due_first(turn->reaction);
+	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(turn->context);
 	return is_met;
 }
 
-/* f6_reaction_turn has a reaction react, if it is enabled, to at most so many events (0: any number), and for not much longer than it says (0: any time). */
+/* f6_reaction_turn has a reaction react, if it is enabled, for not much longer than it says, in milliseconds; 0: until nothing is left. */
 f6_reacted
-f6_reaction_turn(char *name, int max_events, int milliseconds)
+f6_reaction_turn(char *name, int milliseconds)
 {
-	TimestampTz began_at = GetCurrentTimestamp();
-	turn turn = { .result = { .is_done = true, .due_at = DT_NOEND } };
+	static bool is_new_first = false;
+	turn turn = { .began_at = GetCurrentTimestamp(),
+				  .milliseconds = milliseconds,
+				  .result = { .due_at = DT_NOEND } };
 
-	turn.reaction = f6_reaction_find(name);
-	if (turn.reaction == NULL || !turn.reaction->is_enabled)
-		return turn.result;
-	turn.result.id = turn.reaction->subscription->id;
 	turn.lease.time = USECS_PER_MINUTE;
 	turn.context =
 		AllocSetContextCreate(CurrentMemoryContext, "f6 reaction", ALLOCSET_DEFAULT_SIZES);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		turn.result.is_done = !meet_next(&turn);
-	} while (!turn.result.is_done && (max_events == 0 || turn.result.events < max_events) &&
-			 (milliseconds == 0 ||
-			  !TimestampDifferenceExceeds(began_at, GetCurrentTimestamp(), milliseconds)));
-	turn.result.due_at = Min(turn.result.due_at, f6_due_first(turn.reaction));
+		is_new_first = !is_new_first;
+		turn.result.is_done = !meet_next(&turn, name, is_new_first);
+	} while (!turn.result.is_done && (milliseconds == 0 || turn.result.events < EVENTS_TOGETHER) &&
+			 !is_over(&turn));
+	turn.result.due_at = Min(turn.result.due_at, turn.result.first_due);
 	MemoryContextDelete(turn.context);
 	return turn.result;
 }

@@ -21,9 +21,8 @@
 #include "reading.h"
 #include "spi_connection.h"
 
-/* How long, in milliseconds, a turn of a reaction takes at most before others have theirs, and how many events. */
-#define TURN_TIME	100
-#define TURN_EVENTS 50
+/* How long, in milliseconds, a turn of a reaction takes before others have theirs. */
+#define TURN_TIME 100
 
 /* After how long, in milliseconds, it is looked in any case. */
 #define LONGEST_TRUST 10000
@@ -102,12 +101,15 @@ is_quiet(const watched *one, int64 version, TimestampTz due_at)
 
 /* has_news tells whether events match a query that were not there when a reaction was looked at. */
 static bool
-has_news(f6_reading *read, const watched *one, Datum query)
+has_news(f6_reading *read, watched *one, Datum query)
 {
-	if (read->horizon < one->horizon)
-		return true;
+	if (read->horizon == one->horizon)
+		return false;
 	read->query = f6_query_read(DatumGetJsonbP(query));
-	return f6_reading_next(read, one->horizon, 1).count > 0;
+	if (read->horizon < one->horizon || f6_reading_next(read, one->horizon, 1).count > 0)
+		return true;
+	one->horizon = read->horizon;
+	return false;
 }
 
 /* value returns a value of a row that a statement has read, or what stands for NULL. */
@@ -190,7 +192,7 @@ f6_reactions_ready(void)
 TimestampTz
 f6_reaction_react(const char *name)
 {
-	f6_reacted result = f6_reaction_turn(pstrdup(name), TURN_EVENTS, TURN_TIME);
+	f6_reacted result = f6_reaction_turn(pstrdup(name), TURN_TIME);
 	watched *one;
 
 	if (!result.is_done)

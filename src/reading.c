@@ -176,7 +176,7 @@ run_query(Datum position_array)
 		elog(ERROR, "could not read events: %s", SPI_result_code_string(result));
 }
 
-/* read_row returns a row that the query has found, in the version to read; that is the stored one, if it is not upcast. */
+/* read_row returns a row that the query has found, in the version to read, or, without a call site, as it is stored. */
 static HeapTuple
 read_row(FmgrInfo *call_site, TupleDesc descriptor, uint64 number, HeapTuple stored)
 {
@@ -187,13 +187,14 @@ read_row(FmgrInfo *call_site, TupleDesc descriptor, uint64 number, HeapTuple sto
 	stored->t_data = DatumGetHeapTupleHeader(
 		SPI_getbinval(SPI_tuptable->vals[number], SPI_tuptable->tupdesc, 1, &isnull));
 	stored->t_len = HeapTupleHeaderGetDatumLength(stored->t_data);
-	upcast = f6_upcast_row(call_site, stored, descriptor, NULL);
+	upcast = call_site == NULL ? NULL : f6_upcast_row(call_site, stored, descriptor, NULL);
 	return upcast != NULL ? upcast : stored;
 }
 
 /*
  * f6_reading_rows passes on the events at some positions that the caller may see, in order and in the version to read, at most so many, in the
- * active snapshot; it returns how many.  Call site: that of the caller's, which keeps what upcasting needs.
+ * active snapshot; it returns how many.  Call site: that of the caller's, which keeps what upcasting needs; NULL
+ * leaves them as they are stored.
  */
 int
 f6_reading_rows(FmgrInfo *call_site, TupleDesc descriptor, const f6_found *found, int limit,

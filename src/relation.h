@@ -39,6 +39,7 @@
 #define F6_KEPT_SPAN_BY_OBJECT	   "kept_span_kept_id_object_id_idx"
 #define F6_KEPT_SPAN_BY_VALUE	   "kept_span_value_idx"
 #define F6_PROJECTION			   "projection"
+#define F6_REACTION_DEFINITION	   "reaction_definition"
 #define F6_PROJECTION_END		   "projection_end"
 #define F6_PROJECTION_PROGRESS	   "projection_progress"
 #define F6_PROJECTION_SKIP		   "projection_skip"

@@ -225,9 +225,20 @@ write_partition(saying *said, bool is_acknowledged)
 	f6_wake_at_end();
 }
 
-/* f6_subscription_ack acknowledges the events of a partition that were delivered to a consumer up to a position. */
+/* give_back has what was delivered, and is not done, be delivered again. */
+static void
+give_back(saying *said)
+{
+	(void) run(&take_back, said);
+	said->partition.delivered = said->partition.position;
+}
+
+/*
+ * f6_subscription_ack acknowledges the events of a partition that were delivered to a consumer up to a position, which may give back the others.
+ */
 void
-f6_subscription_ack(const f6_subscription *subscription, int64 position, const char *consumer)
+f6_subscription_ack(const f6_subscription *subscription, int64 position, const char *consumer,
+					bool gives_back)
 {
 	saying said;
 
@@ -239,6 +250,8 @@ f6_subscription_ack(const f6_subscription *subscription, int64 position, const c
 		said.partition.position = position;
 		(void) run(&forget_failures, &said);
 	}
+	if (gives_back)
+		give_back(&said);
 	write_partition(&said, true);
 }
 
@@ -260,7 +273,7 @@ f6_ack(PG_FUNCTION_ARGS)
 	f6_subscription_check_snapshot();
 	subscription = f6_subscription_get(fcinfo);
 	f6_subscription_ack(subscription, f6_subscription_position_argument(fcinfo),
-						consumer_argument(fcinfo, 2));
+						consumer_argument(fcinfo, 2), false);
 	PG_RETURN_VOID();
 }
 
@@ -318,8 +331,7 @@ f6_subscription_nack(const f6_subscription *subscription, int64 position, const 
 
 	begin(subscription, position, consumer, &said);
 	is_retried = fail(&said, reason, for_good, retry_at);
-	(void) run(&take_back, &said);
-	said.partition.delivered = said.partition.position;
+	give_back(&said);
 	write_partition(&said, false);
 	return is_retried;
 }

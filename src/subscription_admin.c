@@ -57,6 +57,19 @@ f6_make_subscription(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* keep_reaction_out waits for the turn of the reaction that a subscription may be, and has the next one wait until the transaction ends. */
+static void
+keep_reaction_out(const f6_subscription *subscription)
+{
+	Oid types[] = { INT4OID };
+	Datum values[] = { Int32GetDatum(subscription->id) };
+
+	f6_spi_connect();
+	f6_run_own("select from f6.reaction_definition where subscription_id = $1 for update",
+			   lengthof(types), types, values, false);
+	SPI_finish();
+}
+
 /* f6_unsubscribe(name) ends a subscription. */
 Datum
 f6_unsubscribe(PG_FUNCTION_ARGS)
@@ -65,6 +78,9 @@ f6_unsubscribe(PG_FUNCTION_ARGS)
 	Oid types[] = { INT4OID };
 	Datum values[] = { Int32GetDatum(subscription->id) };
 
+	keep_reaction_out(subscription);
+	/* Locked in the order in which consumers do. */
+	f6_partitions_change(subscription);
 	f6_spi_connect();
 	f6_run_own("delete from f6.subscription_definition where subscription_id = $1", lengthof(types),
 			   types, values, false);
@@ -102,6 +118,7 @@ f6_seek(PG_FUNCTION_ARGS)
 	int64 position = start_of(fcinfo);
 
 	values[1] = Int64GetDatum(position);
+	keep_reaction_out(subscription);
 	f6_spi_connect();
 	f6_run_own("update f6.subscription_partition set version = version + 1, \"position\" = $2,"
 			   " delivered = $2, head = 0,"
@@ -180,6 +197,7 @@ f6_replay(PG_FUNCTION_ARGS)
 	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
 	int64 count;
 
+	keep_reaction_out(subscription);
 	f6_partitions_change(subscription);
 	f6_spi_connect();
 	if (PG_ARGISNULL(1))
@@ -233,6 +251,7 @@ f6_discard(PG_FUNCTION_ARGS)
 	Datum values[lengthof(types)] = { Int32GetDatum(subscription->id) };
 
 	values[1] = Int64GetDatum(f6_subscription_position_argument(fcinfo));
+	keep_reaction_out(subscription);
 	f6_partitions_change(subscription);
 	f6_spi_connect();
 	if (!discard_due(lengthof(types), types, values))

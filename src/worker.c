@@ -285,6 +285,8 @@ names_safely(MemoryContext context, const worker_job *job)
 
 	if (job->names == NULL)
 		return list_make1(NULL);
+	if (failed_until(job, NULL) != DT_NOBEGIN)
+		return NIL;
 	PG_TRY();
 	{
 		names = read_names(context, job);
@@ -355,11 +357,13 @@ run_jobs(MemoryContext context, bool is_woken)
 static long
 time_left(void)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz first = DT_NOEND;
 
 	for (int i = 0; i < (int) lengthof(jobs); i++)
 		first = Min(first, next_due(&jobs[i]));
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), first);
+	/* From minus infinity there is no difference. */
+	return first <= now ? 0 : TimestampDifferenceMilliseconds(now, first);
 }
 
 /* read_horizon returns the horizon, and leaves no lock behind; -1: there is no f6. */
@@ -459,6 +463,7 @@ set_defaults(void)
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("application_name", "f6 worker", PGC_USERSET, PGC_S_SESSION);
 	/* From PostgreSQL 17 on. */
 	if (GetConfigOption("transaction_timeout", true, false) != NULL)
 		SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
@@ -483,7 +488,6 @@ f6_worker_main(Datum argument)
 	on_proc_exit(end_well, (Datum) 0);
 	f6_worker_take_signals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
-	pgstat_report_appname("f6 worker");
 	set_defaults();
 	if (!is_only_one())
 		proc_exit(0);

@@ -73,7 +73,7 @@ select results_eq($$ select a.metadata ->> 'correlation_id' = any (array['mine',
     from f6.event as a where a.metadata ->> 'reaction' = 'twice' order by position $$,
     $$ values (true, true), (true, true), (true, true) $$, 'whatever way they take, events say what they go back to');
 select is((select array_agg(reason order by position) from f6.parked where name = 'twice'),
-    array_fill('more than 1 events led to this one, each because of the one before'::text, array[1]) || array[null, null]::text[], 'a loop is seen, and parked');
+    array_fill('54000: more than 1 events led to this one, each because of the one before'::text, array[1]) || array[null, null]::text[], 'a loop is seen, and parked');
 select f6_drop_reaction('twice');
 select f6_disable_reaction('answer');
 select f6_run_reactions();
@@ -180,12 +180,63 @@ select f6_create_reaction('slow', '{"types": ["Asked"]}', 'slow(f6.event)', here
 select asked('x');
 set local statement_timeout = 0;
 select is(f6_run_reactions('slow'), 1::bigint, 'a handler that takes too long');
-select alike(log_of('slow'), 'parked1 57014: %', 'is cancelled, and has failed');
+select is(log_of('slow'), 'parked1 57014: it took longer than 50 ms', 'is cancelled, and has failed');
+create function stubborn(e f6.event) returns void language plpgsql as $$ begin
+    begin perform pg_catalog.pg_sleep(60); exception when query_canceled then null; end;
+end $$;
+select f6_create_reaction('stubborn', '{"types": ["Asked"]}', 'stubborn(f6.event)', here(), attempts => 1, timeout => '50 milliseconds');
+select asked('x');
+select f6_run_reactions('stubborn');
+select is(log_of('stubborn'), 'parked1 57014: it took longer than 50 ms', 'though it catches that');
+create function slow_due(e f6.event) returns timestamptz language plpgsql stable as $$ begin perform pg_catalog.pg_sleep(60); return null; end $$;
+select f6_create_reaction('slow due', '{"types": ["Asked"]}', 'note(f6.event)', here(), due => 'slow_due(f6.event)', attempts => 1, timeout => '50 milliseconds');
+select asked('x');
+select f6_run_reactions('slow due');
+select is(log_of('slow due'), 'parked1 57014: it took longer than 50 ms', 'as what says when does');
+create function sleep(e f6.event) returns void language plpgsql as $$ begin perform pg_catalog.pg_sleep(60); end $$;
+select f6_create_reaction('sleep', '{"types": ["Asked"]}', 'sleep(f6.event)', here());
+select asked('x');
+set local statement_timeout = '100ms';
+create function cancelled() returns text language plpgsql as $$ begin
+    perform f6_run_reactions('sleep');
+    return null;
+exception when query_canceled then
+    return sqlerrm;
+end $$;
+select is(cancelled(), 'canceling statement due to statement timeout', 'the client''s own limit is another one');
+set local statement_timeout = 0;
+select is(log_of('sleep'), null, 'and no failure');
+select f6_drop_reaction(name) from unnest('{stubborn, slow due, sleep}'::text[]) as name;
+
+-- Recursion, its own end, and what cannot be read.
+create function again(e f6.event) returns void language sql as $$ select public.f6_run_reactions() $$;
+create function leave(e f6.event) returns void language sql as $$ select public.f6_drop_reaction('leave') $$;
+select f6_create_reaction('again', '{"types": ["Asked"]}', 'again(f6.event)', here(), attempts => 1);
+select f6_create_reaction('leave', '{"types": ["Asked"]}', 'leave(f6.event)', here(), attempts => 1);
+select asked('x');
+select is(f6_run_reactions('again') + f6_run_reactions('leave'), 2::bigint, 'a reaction');
+select f6_run_reactions();
+select is(log_of('again'), 'parked1 55000: a reaction cannot have reactions run', 'does not have others run');
+select alike(log_of('leave'), 'parked1 42704: %', 'nor end itself');
+select f6_drop_reaction(name) from unnest('{again, leave}'::text[]) as name;
+select noted();
+create function cannot(data jsonb) returns jsonb language plpgsql immutable as $$ begin
+    if data ->> 'name' = 'old' then raise exception 'cannot be read'; end if;
+    return data;
+end $$;
+select f6_register_event_type('Kept', '1', 'true'), f6_register_event_type('Kept', '2', 'true');
+select f6_register_upcaster('Kept', '1', '2', 'cannot(jsonb)', validate => false);
+select f6_create_reaction('kept', '{"types": ["Kept"]}', 'note(f6.event)', here(), attempts => 1);
+select f6_append('Kept', array[o(name)], jsonb_build_object('name', name), event_version => '1') from unnest('{a, old, c}'::text[]) as name;
+select is(f6_run_reactions('kept'), 3::bigint, 'an event that cannot be read');
+select is(noted(), 'a c', 'fails alone');
+select alike(log_of('kept'), 'done1, parked1 P0001: cannot be read%, done1', 'as others do');
+select f6_drop_reaction('kept');
 select f6_drop_reaction('slow');
 
 -- As its owner.
 create role reacting_owner;
-grant f6_reader to reacting_owner;
+grant f6_reader, f6_admin to reacting_owner;
 grant usage, create on schema reacting to reacting_owner;
 grant all on all tables in schema reacting to reacting_owner;
 grant all on all sequences in schema reacting to reacting_owner;
@@ -209,7 +260,18 @@ reset role;
 select results_eq($$ select name, reaction from done $$, $$ values ('reacting_owner', 'pg_catalog, pg_tempEurope/Amsterdam') $$, 'a handler runs as the owner, by the settings of then');
 select alike(log_of('may not'), 'parked1 42501: %', 'who may not append does not');
 select f6_drop_reaction('may not'), f6_drop_reaction('whoami');
-select is((select r.appended_by from f6.event as r where metadata ->> 'reaction' = 'answer' limit 1), session_user::text, 'what is appended is the owner''s');
+
+-- A reaction runs as its owner: nobody makes one of the subscription of another, nor without being asked to administer.
+create role reacting_reader;
+grant f6_reader, f6_writer to reacting_reader;
+grant usage on schema reacting to reacting_reader;
+select f6_subscribe('of another');
+set local role reacting_owner;
+select throws_ok($$ select f6.make_reaction('of another', 'whoami(f6.event)', null, null, null, true, '1 minute', 32) $$, '42501', null, 'a reaction of a subscription of others');
+select throws_ok($$ select f6.make_reaction(null, null, null, null, null, null, null, null) $$, '22004', null, 'or of nothing');
+set local role reacting_reader;
+select throws_ok($$ select f6_create_reaction('r', '[{}]', 'whoami(f6.event)') $$, '42501', null, 'or by who only reads');
+reset role;
 
 -- What is refused.
 select throws_ok($$ select f6_create_reaction(null, '[{}]', 'note(f6.event)') $$, '22023', null, 'no name');
@@ -241,7 +303,7 @@ create function bad_metadata(e f6.event) returns jsonb language sql as $$ select
 select f6_create_reaction(name, '{"types": ["Asked"]}', name || '(f6.event)', here(), attempts => 1) from unnest('{reject, no_object, bad_metadata}'::text[]) as name;
 select asked('x');
 select f6_run_reactions();
-select alike(log_of('reject'), 'parked1 22023: a reaction cannot reject an event%', 'a reaction that rejects');
+select alike(log_of('reject'), 'parked1 22023: the handler returned no events%', 'a reaction that rejects');
 select alike(log_of('no_object'), 'parked1 22023: %', 'that returns no events');
 select alike(log_of('bad_metadata'), 'parked1 22023: metadata of an event that a reaction appends must be an object%', 'whose events have no room for their cause');
 
