@@ -17,6 +17,7 @@ SOURCES = \
 	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find reading read events_between event_graph consequence decision \
 	event_thread projection_direct projection_table projection_source projection_event projection_fold projection_run projection_inline projection_progress projection_making projection_refresh projection_admin projection_live projection_rebuild rebuild_helper \
 	subscription subscription_next subscription_deliver subscription_poll subscription_ack subscription_admin subscription_lag \
+	schedule schedule_admin \
 	command_context command command_answer command_run command_execute \
 	reaction reaction_handler reaction_due reaction_turn reaction_watch reaction_admin \
 	worker_process worker launcher init
@@ -31,13 +32,13 @@ METASCHEMAS = \
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
-	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision projection subscription command reaction cloudevent given access
+	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision projection subscription schedule command reaction cloudevent given access
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the
 # same name.)  What test/pgtap and test/t hold is found by test/run.
 REGRESS = errors json_schema
-ISOLATION = append-same-id append-order command condition decision horizon projection register-type register-upcaster
+ISOLATION = append-same-id append-order command condition decision horizon projection register-type register-upcaster schedule
 
 OBJS = $(SOURCES:%=src/%.o)
 DATA_built = sql/f6--$(EXTVERSION).sql

@@ -34,6 +34,10 @@ revoke execute on function @extschema@.f6_start_worker() from public;
 grant execute on function @extschema@.f6_start_worker() to f6_admin;
 grant execute on function f6.fill_projection(text), f6.lock_projection(text), f6.pause_appends() to f6_admin;
 grant select on f6.subscription_definition, f6.subscription to f6_reader, f6_writer, f6_importer, f6_admin;
+grant select on f6.schedule to f6_reader, f6_writer, f6_importer, f6_admin;
+-- It appends as the owners of schedules, whatever the caller's settings are.
+revoke execute on function @extschema@.f6_run_schedules() from public;
+grant execute on function @extschema@.f6_run_schedules() to f6_admin;
 grant select on f6.reaction_definition, f6.reaction to f6_reader, f6_writer, f6_importer, f6_admin;
 -- Reasons and errors may tell of events.
 grant select on f6.parked, f6.due, f6.reaction_run to f6_reader;
@@ -72,6 +76,7 @@ select pg_catalog.pg_extension_config_dump('f6.reaction_definition', '');
 select pg_catalog.pg_extension_config_dump('f6.reaction_due', '');
 select pg_catalog.pg_extension_config_dump('f6.reaction_run', '');
 select pg_catalog.pg_extension_config_dump('f6.reaction_run_run_id_seq', '');
+select pg_catalog.pg_extension_config_dump('f6.schedule_definition', '');
 select pg_catalog.pg_extension_config_dump('f6.command', '');
 select pg_catalog.pg_extension_config_dump('f6.command_run', '');
 select pg_catalog.pg_extension_config_dump('f6.event', '');

@@ -13,7 +13,7 @@
 #define F6_ERR_VERSION ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
 /* 55000: an event that the consumer has no lease of */
 #define F6_ERR_LEASE ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE
-/* 42704: no such event, event type, version, zone, projection, subscription or command */
+/* 42704: no such event, event type, version, zone, projection, subscription, schedule or command */
 #define F6_ERR_UNKNOWN ERRCODE_UNDEFINED_OBJECT
 /* 42710: the name stands for another definition already */
 #define F6_ERR_REGISTERED ERRCODE_DUPLICATE_OBJECT

@@ -35,7 +35,7 @@ f6_cause_set(const f6_cause *cause)
 	return before;
 }
 
-/* f6_cause_user returns as whom events are appended: the session's user, unless a worker reacts. */
+/* f6_cause_user returns as whom events are appended: the session's user, unless the worker appends for somebody. */
 Oid
 f6_cause_user(void)
 {
@@ -136,7 +136,7 @@ f6_cause_note(f6_event_row *row)
 	JsonbValue ignored;
 	bool is_given;
 
-	if (current == NULL)
+	if (current == NULL || current->reaction == NULL)
 		return;
 	is_given = given_metadata(row, &given);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);

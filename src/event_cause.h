@@ -13,7 +13,7 @@
 /* What reacts to which event. */
 typedef struct f6_cause
 {
-	const char *reaction;
+	const char *reaction; /* NULL: none, there is only a user */
 	pg_uuid_t event;
 	Jsonb *metadata; /* of that event; NULL: none */
 	Oid user;		 /* as whom */

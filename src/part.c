@@ -44,3 +44,19 @@ f6_part_fail(const f6_part *part)
 	f6_part_end(part, false);
 	return error;
 }
+
+/* f6_part_is_cancelled tells whether an error is what cancelling raises, and not a function's imitation of it. */
+bool
+f6_part_is_cancelled(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
+		   strcmp(error->funcname, "ProcessInterrupts") == 0;
+}
+
+/* f6_part_error_text returns what is kept of an error: its SQLSTATE, message and detail. */
+char *
+f6_part_error_text(const ErrorData *error)
+{
+	return psprintf("%s: %s%s%s", unpack_sql_state(error->sqlerrcode), error->message,
+					error->detail == NULL ? "" : "\n", error->detail == NULL ? "" : error->detail);
+}

@@ -19,5 +19,7 @@ typedef struct f6_part
 extern void f6_part_begin(f6_part *part);
 extern void f6_part_end(const f6_part *part, bool commit);
 extern ErrorData *f6_part_fail(const f6_part *part);
+extern bool f6_part_is_cancelled(const ErrorData *error);
+extern char *f6_part_error_text(const ErrorData *error);
 
 #endif /* F6_PART_H */

@@ -133,14 +133,6 @@ try_refresh(const char *name, int64 max_events, f6_refreshed *result)
 		result->events += refresh(projection, max_events, &result->is_done);
 }
 
-/* is_cancelled tells whether an error is what cancelling raises, and not a function's imitation of it. */
-static bool
-is_cancelled(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		   strcmp(error->funcname, "ProcessInterrupts") == 0;
-}
-
 /* attempt refreshes a projection in a subtransaction; an error undoes it, and its message is returned; NULL: there was none. */
 static const char *
 attempt(const char *name, int64 max_events, f6_refreshed *result)
@@ -161,10 +153,9 @@ attempt(const char *name, int64 max_events, f6_refreshed *result)
 	PG_END_TRY();
 	if (error == NULL)
 		return NULL;
-	if (is_cancelled(error))
+	if (f6_part_is_cancelled(error))
 		ReThrowError(error);
-	return psprintf("%s: %s%s%s", unpack_sql_state(error->sqlerrcode), error->message,
-					error->detail == NULL ? "" : "\n", error->detail == NULL ? "" : error->detail);
+	return f6_part_error_text(error);
 }
 
 /* note_failure notes that an event can't be taken, and when that is to be tried again. */

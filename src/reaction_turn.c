@@ -247,8 +247,7 @@ react_and_settle(turn *turn)
 static bool
 is_cancelled(const turn *turn, const ErrorData *error)
 {
-	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		   strcmp(error->funcname, "ProcessInterrupts") == 0 && !turn->has_taken_too_long &&
+	return f6_part_is_cancelled(error) && !turn->has_taken_too_long &&
 		   !(IsBackgroundWorker && turn->is_run);
 }
 
@@ -304,8 +303,7 @@ reason_of(const turn *turn, const ErrorData *error)
 	if (turn->has_taken_too_long)
 		return psprintf("%s: it took longer than %d ms", unpack_sql_state(ERRCODE_QUERY_CANCELED),
 						turn->reaction->timeout);
-	return psprintf("%s: %s%s%s", unpack_sql_state(error->sqlerrcode), error->message,
-					error->detail == NULL ? "" : "\n", error->detail == NULL ? "" : error->detail);
+	return f6_part_error_text(error);
 }
 
 /* meet reacts to the event in a subtransaction, and notes it when that fails. */

@@ -39,6 +39,7 @@
 #include "projection_progress.h"
 #include "projection_refresh.h"
 #include "reaction_watch.h"
+#include "schedule.h"
 #include "waiting.h"
 #include "worker_process.h"
 
@@ -75,6 +76,7 @@ typedef struct failure
 } failure;
 
 static TimestampTz refresh_projection(const char *name);
+static TimestampTz run_schedule(const char *name);
 
 /* The jobs, in the order in which they run. */
 static worker_job jobs[] = {
@@ -83,6 +85,7 @@ static worker_job jobs[] = {
 	  .names = f6_reactions_ready,
 	  .run = f6_reaction_react },
 	{ .what = "refreshing projection", .names = f6_projections_async, .run = refresh_projection },
+	{ .what = "running schedules", .run = run_schedule },
 	{ .what = "forgetting runs of reactions", .run = f6_reaction_forget_runs, .interval = HOUR },
 };
 
@@ -98,6 +101,14 @@ refresh_projection(const char *name)
 		ereport(LOG, (errmsg("projection \"%s\" could not be refreshed", name),
 					  errdetail_internal("%s", result.error), errhidecontext(true)));
 	return result.is_done ? DT_NOEND : DT_NOBEGIN;
+}
+
+/* run_schedule appends the event of a schedule that is due. */
+static TimestampTz
+run_schedule(const char *name)
+{
+	(void) name;
+	return f6_schedules_run();
 }
 
 /* leave_if_locked ends the process when somebody has locked its database, as who drops, renames or copies it does. */

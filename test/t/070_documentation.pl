@@ -1,7 +1,7 @@
 # The documentation: its examples run and print what it says, it leaves nothing out, and the demo
 # gives the answers that it is told for.
 #
-# A ```sql block of README.md, docs/reference.md, docs/validation.md, docs/consistency.md, docs/projections.md, docs/commands.md, docs/reactions.md,
+# A ```sql block of README.md, docs/reference.md, docs/validation.md, docs/consistency.md, docs/projections.md, docs/commands.md, docs/reactions.md, docs/schedules.md,
 # docs/cookbook.md, docs/time.md or
 # docs/tutorial.md runs in the file's own database, one after the other, in one session of psql -X -q with SHOW_CONTEXT never.  A ```text block right below it is
 # what it prints; without one it must not print an error.  A ```console block is an excerpt of the
@@ -145,6 +145,7 @@ check_examples('docs/commands.md', 'commands');
 check_examples('docs/cookbook.md', 'cookbook');
 check_examples('docs/subscriptions.md', 'subscriptions');
 check_examples('docs/reactions.md', 'reactions');
+check_examples('docs/schedules.md', 'schedules');
 check_examples('docs/time.md', 'time');
 check_examples('docs/tutorial.md', 'tutorial');
 

@@ -13,7 +13,7 @@ use Test::More;
 our @EXPORT_OK = qw(new_server add_history broken_links sqlstate error_of literal rows_of rows_digest answers @tables);
 
 our @tables = qw(f6.zone f6.schema f6.event_type f6.event_type_deprecation f6.upcaster f6.field f6.projection f6.projection_progress f6.projection_end
-  f6.projection_skip f6.subscription_definition f6.subscription_partition f6.subscription_failure f6.parked_event f6.reaction_definition f6.reaction_due f6.reaction_run f6.command f6.command_run
+  f6.projection_skip f6.subscription_definition f6.subscription_partition f6.subscription_failure f6.parked_event f6.reaction_definition f6.reaction_due f6.reaction_run f6.schedule_definition f6.command f6.command_run
   f6.event f6.event_object f6.event_link);
 
 # Returns a running server that loses nothing when it crashes, with f6 in its database postgres.
@@ -56,6 +56,7 @@ create function decline(state jsonb, payload jsonb) returns jsonb language sql i
     as $$ select '{"rejected": "no", "detail": [1, "één"]}'::jsonb $$;
 select f6_create_command('decline', 'decline(jsonb, jsonb)', '{"type": "object"}', '{"types": ["Residence"], "objects": ["$.id"]}', '{"Residence": "merge"}', 3, 'Decree');
 select f6_create_command('plain', 'decline(jsonb, jsonb)');
+select f6_create_schedule('nightly', '30 2 * * *', 'Decree', event_data => '{"n": 1.50}', timezone => 'Europe/Amsterdam');
 select f6_execute('plain', '{"n": 1.50}', idempotency_key => 'a key'), f6_execute('plain', idempotency_key => 'clé');
 
 set f6.zone = 'Utrecht/persons';
