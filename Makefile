@@ -16,7 +16,7 @@ SOURCES = \
 	upcast event_type_check \
 	fold_path fold_rules fold_program fold fold_aggregate projection_key projection object_events claim_type question resolution state snapshot snapshot_state provenance asof explain object_history known_claims claim_fold span span_change rectangle timeline field_span kept_field find reading read events_between event_graph consequence decision \
 	event_thread projection_direct projection_table projection_source projection_event projection_fold projection_run projection_inline projection_progress projection_making projection_refresh projection_admin projection_live projection_rebuild rebuild_helper \
-	subscription subscription_next subscription_deliver subscription_poll subscription_ack subscription_admin subscription_lag \
+	subscription subscription_next subscription_deliver subscription_poll subscription_ack subscription_admin subscription_lag notify \
 	schedule schedule_admin \
 	command_context command command_answer command_run command_execute \
 	reaction reaction_handler reaction_due reaction_turn reaction_watch reaction_admin \

@@ -3,6 +3,8 @@
 select f6_register_event_type('Rare', '1', 'true');
 select f6_subscribe('rare', '{"types": ["Rare"]}', partitions => 10);
 create unlogged table bench.latency (milliseconds float8);
+-- When who listens was told: microseconds since 1970, and the horizon.
+create unlogged table bench.told (at bigint, horizon bigint);
 
 -- Follows a subscription, and notes how long ago each event was appended.
 create procedure bench.follow(name text, consumer text) language plpgsql as $$

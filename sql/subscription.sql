@@ -248,11 +248,16 @@ create function f6.subscription_lag(name text, out events bigint, out first_posi
     language c volatile strict as 'MODULE_PATHNAME', 'f6_subscription_lag';
 comment on function f6.subscription_lag(text) is 'how many events a subscription has to deliver yet, of those up to the horizon, and the position of the first';
 
+create function f6.subscription_channel(name text) returns text
+    language c immutable strict parallel safe as 'MODULE_PATHNAME', 'f6_subscription_channel';
+comment on function f6.subscription_channel(text) is 'the channel on which consumers of a subscription are notified';
+
 create view f6.subscription as
     select s.name, s.query, s.partitions, s.owner, p."position", l.events as lag_events,
            pg_catalog.clock_timestamp() operator(pg_catalog.-) e.created_at as lag_time,
            p.consumers, p.leased_until, coalesce(f.failing, 0) as failing, k.parked,
-           case when pg_catalog.has_table_privilege('f6.event', 'select') then f.error end as error, f.failed_at, f.retry_at
+           case when pg_catalog.has_table_privilege('f6.event', 'select') then f.error end as error, f.failed_at, f.retry_at,
+           f6.subscription_channel(s.name) as channel
         from f6.subscription_definition as s
         cross join lateral (
             select coalesce(pg_catalog.min(p."position"), s.start_position) as "position",
@@ -283,6 +288,7 @@ comment on column f6.subscription.parked is 'how many events are parked';
 comment on column f6.subscription.error is 'why a consumer failed last; for those who may read events';
 comment on column f6.subscription.failed_at is 'when that was';
 comment on column f6.subscription.retry_at is 'when the event is delivered again';
+comment on column f6.subscription.channel is 'the channel on which consumers are notified that there may be something for them';
 
 create view f6.parked as
     select s.name, k."position", k.partition, k.object_ids, k.attempts, k.reason, k.waits_for, k.parked_at, k.replay

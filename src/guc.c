@@ -17,6 +17,13 @@ int f6_snapshot_time_setting = 5;
 char *f6_databases_setting;
 int f6_worker_interval_setting = 100;
 int f6_keep_runs_setting = 30;
+int f6_notify_setting = F6_NOTIFY_AUTO;
+
+static const struct config_enum_entry notify_options[] = { { "auto", F6_NOTIFY_AUTO, false },
+														   { "worker", F6_NOTIFY_WORKER, false },
+														   { "commit", F6_NOTIFY_COMMIT, false },
+														   { "off", F6_NOTIFY_OFF, false },
+														   { NULL, 0, false } };
 
 /* f6_guc_init defines the settings; called once, when the library is loaded. */
 void
@@ -67,6 +74,13 @@ f6_guc_init(void)
 		"f6.keep_runs", "How long, in days, f6's worker keeps what is logged of runs of reactions.",
 		"-1 keeps it for good.", &f6_keep_runs_setting, 30, -1, 36500, PGC_SIGHUP, 0, NULL, NULL,
 		NULL);
+
+	/* Commits that notify go one by one. */
+	DefineCustomEnumVariable("f6.notify", "Who notifies of what is appended.",
+							 "auto, worker: f6's worker, where one runs; commit: each transaction "
+							 "that appends; off: nobody.",
+							 &f6_notify_setting, F6_NOTIFY_AUTO, notify_options, PGC_SUSET, 0, NULL,
+							 NULL, NULL);
 
 	MarkGUCPrefixReserved("f6");
 }

@@ -17,6 +17,16 @@ extern int f6_bulk_threshold_setting;
 /* f6.snapshot_events, f6.snapshot_time: after how many events that were read, or milliseconds, is a state kept? */
 extern int f6_snapshot_events_setting;
 extern int f6_snapshot_time_setting;
+/* f6.notify: who tells listeners what is appended? */
+typedef enum f6_notify
+{
+	F6_NOTIFY_AUTO,
+	F6_NOTIFY_WORKER,
+	F6_NOTIFY_COMMIT,
+	F6_NOTIFY_OFF
+} f6_notify;
+extern int f6_notify_setting;
+
 extern char *f6_databases_setting;
 extern int f6_worker_interval_setting;
 extern int f6_keep_runs_setting;

@@ -45,6 +45,19 @@ enum in_flight_column
 	IN_FLIGHT_COLUMNS
 };
 
+/* last_given returns the last position given out, and which part of WAL says so, if that is asked for. */
+static int64
+last_given(XLogRecPtr *logged)
+{
+	f6_sequence sequence;
+	int64 position;
+
+	f6_sequence_open(&sequence);
+	position = f6_sequence_last(&sequence, logged);
+	f6_sequence_close(&sequence);
+	return position;
+}
+
 /*
  * last_given_for_good returns the last position given out, when no crash can take that back: who took it may have been
  * rolled back, which flushes nothing, and a later event must not get a position that the horizon has passed.
@@ -52,13 +65,9 @@ enum in_flight_column
 static int64
 last_given_for_good(void)
 {
-	f6_sequence sequence;
 	XLogRecPtr logged;
-	int64 position;
+	int64 position = last_given(&logged);
 
-	f6_sequence_open(&sequence);
-	position = f6_sequence_last(&sequence, &logged);
-	f6_sequence_close(&sequence);
 	XLogFlush(logged);
 	return position;
 }
@@ -175,19 +184,23 @@ f6_horizon_now(bool ignore_own)
 }
 
 /*
+ * f6_horizon_at_commit returns the horizon as it is once the current transaction has committed, at least.  A crash before that may have it go back,
+ * so it is no more than a hint.
+ */
+int64
+f6_horizon_at_commit(void)
+{
+	return lower_by_markers(last_given(NULL), true);
+}
+
+/*
  * f6_horizon_covers tells whether an event that is visible is below the horizon, with all that have lower positions.  One that
  * the sequence has not given out was brought by a dump or by replication, and says nothing about others.
  */
 bool
 f6_horizon_covers(int64 position)
 {
-	f6_sequence sequence;
-	int64 last;
-
-	f6_sequence_open(&sequence);
-	last = f6_sequence_last(&sequence, NULL);
-	f6_sequence_close(&sequence);
-	return position <= last && lower_by_markers(position, false) == position;
+	return position <= last_given(NULL) && lower_by_markers(position, false) == position;
 }
 
 /* f6_horizon() returns the position up to which the log is complete. */

@@ -9,6 +9,7 @@
 #include "event_type.h"
 #include "guc.h"
 #include "launcher.h"
+#include "notify.h"
 #include "projection.h"
 #include "projection_inline.h"
 #include "relation.h"
@@ -35,5 +36,6 @@ _PG_init(void)
 	f6_projection_init();
 	f6_projection_inline_init();
 	f6_command_init();
+	f6_notify_init();
 	f6_launcher_init();
 }

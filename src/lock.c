@@ -522,7 +522,6 @@ f6_lock_worker_process(Oid database)
 {
 	LOCKTAG tag = lock_tag(LOCK_WORKER, 0);
 	LockData *locks = GetLockStatusData();
-
 	tag.locktag_field1 = database;
 
 	for (int i = 0; i < locks->nelements; i++)

@@ -49,6 +49,7 @@
 #define F6_COMMAND_INDEX		   "command_pkey"
 #define F6_COMMAND_RUN			   "command_run"
 #define F6_COMMAND_RUN_INDEX	   "command_run_pkey"
+#define F6_SUBSCRIPTION_DEFINITION "subscription_definition"
 #define F6_ZONE					   "zone"
 #define F6_ZONE_INDEX			   "zone_pkey"
 
@@ -105,6 +106,14 @@ enum f6_deprecation_column
 	F6_DEPRECATION_AT,
 	F6_DEPRECATION_BY,
 	F6_DEPRECATION_REASON
+};
+
+/* columns of f6.subscription_definition */
+enum f6_subscription_column
+{
+	F6_SUBSCRIPTION_ID = 1,
+	F6_SUBSCRIPTION_NAME,
+	F6_SUBSCRIPTION_QUERY
 };
 
 /* columns of f6.upcaster */

@@ -12,6 +12,7 @@
 #include "f6.h"
 #include "errors.h"
 #include "event_query.h"
+#include "notify.h"
 #include "own_statement.h"
 #include "relation.h"
 #include "spi_connection.h"
@@ -133,7 +134,7 @@ f6_seek(PG_FUNCTION_ARGS)
 	f6_run_own("delete from f6.reaction_due where subscription_id = $1 and \"position\" > $2",
 			   lengthof(types), types, values, false);
 	SPI_finish();
-	f6_wake_at_end();
+	f6_notify_subscription(subscription->name);
 	PG_RETURN_INT64(position);
 }
 
@@ -216,7 +217,8 @@ f6_replay(PG_FUNCTION_ARGS)
 	}
 	count = (int64) SPI_processed;
 	SPI_finish();
-	f6_wake_at_end();
+	if (count > 0)
+		f6_notify_subscription(subscription->name);
 	PG_RETURN_INT64(count);
 }
 
@@ -257,6 +259,6 @@ f6_discard(PG_FUNCTION_ARGS)
 	if (!discard_due(lengthof(types), types, values))
 		discard_parked(subscription, lengthof(types), types, values);
 	SPI_finish();
-	f6_wake_at_end();
+	f6_notify_subscription(subscription->name);
 	PG_RETURN_VOID();
 }

@@ -66,6 +66,13 @@ f6_wake_at_end(void)
 	is_due = true;
 }
 
+/* f6_is_waking_at_end tells whether it has been asked for. */
+bool
+f6_is_waking_at_end(void)
+{
+	return is_due;
+}
+
 /* f6_waiting_begin has the session woken when the horizon moves from now on, until f6_waiting_end or the transaction's end. */
 void
 f6_waiting_begin(void)

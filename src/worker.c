@@ -35,6 +35,7 @@
 #include "guc.h"
 #include "horizon.h"
 #include "lock.h"
+#include "notify.h"
 #include "part.h"
 #include "projection_progress.h"
 #include "projection_refresh.h"
@@ -80,6 +81,7 @@ static TimestampTz run_schedule(const char *name);
 
 /* The jobs, in the order in which they run. */
 static worker_job jobs[] = {
+	{ .what = "notifying", .is_prompt = true, .run = f6_notify_run },
 	{ .what = "reacting",
 	  .is_prompt = true,
 	  .names = f6_reactions_ready,
@@ -436,23 +438,29 @@ wait_safely(MemoryContext context, long milliseconds, int64 *horizon)
 	return is_woken;
 }
 
-/* wait_and_rest waits until there is something to do, and tells whether somebody has appended; who was woken soon after the last time rests first. */
+/* wait_and_rest waits until there is something to do, and tells whether somebody has appended; soon after it worked on that it rests first. */
 static bool
 wait_and_rest(MemoryContext context, int64 *horizon)
 {
 	static int rest = 0;
-	TimestampTz begun = GetCurrentTimestamp();
+	static bool was_woken = false;
+	static TimestampTz worked_at = 0;
 	long milliseconds = time_left();
-	bool is_woken = wait_safely(context, milliseconds, horizon);
 
-	if (TimestampDifferenceExceeds(begun, GetCurrentTimestamp(), LONGEST_REST))
+	if (was_woken)
+		worked_at = GetCurrentTimestamp();
+	was_woken = wait_safely(context, milliseconds, horizon);
+	/* What is due at once keeps nobody waiting. */
+	if (!was_woken || milliseconds == 0)
+		return was_woken;
+	if (TimestampDifferenceExceeds(worked_at, GetCurrentTimestamp(), LONGEST_REST))
 		rest = 0;
-	else if (is_woken && milliseconds > 0)
+	else
 	{
 		rest = Min(Max(2 * rest, 1), LONGEST_REST);
 		pg_usleep(rest * 1000L);
 	}
-	return is_woken;
+	return true;
 }
 
 /* is_only_one tells whether this is the only worker of the database. */

@@ -85,14 +85,13 @@ match_zone(const char *setting, HeapTuple row, TupleDesc descriptor)
 	return strcmp(setting, name) == 0 ? MATCH_NAME : MATCH_NONE;
 }
 
-/* find_zone returns the one zone that the setting names best. */
-static int32
-find_zone(const char *setting)
+/* count_zones returns how many zones the setting names best, and one of them. */
+static int
+count_zones(const char *setting, int32 *zone_id)
 {
 	Relation relation = table_open(zone_relation, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
 	zone_match best = MATCH_NONE;
-	int32 zone_id = 0;
 	int matches = 0;
 	HeapTuple row;
 	bool isnull;
@@ -106,10 +105,20 @@ find_zone(const char *setting)
 		f6_registry_row_read(row);
 		matches = match < best ? 1 : matches + 1;
 		best = match;
-		zone_id = DatumGetInt32(heap_getattr(row, F6_ZONE_ID, RelationGetDescr(relation), &isnull));
+		*zone_id =
+			DatumGetInt32(heap_getattr(row, F6_ZONE_ID, RelationGetDescr(relation), &isnull));
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
+	return matches;
+}
+
+/* find_zone returns the one zone that the setting names best. */
+static int32
+find_zone(const char *setting)
+{
+	int32 zone_id = 0;
+	int matches = count_zones(setting, &zone_id);
 
 	if (matches == 0)
 		ereport(ERROR, (errcode(F6_ERR_UNKNOWN), errmsg("zone \"%s\" does not exist", setting),
@@ -141,6 +150,18 @@ f6_zone_current(void)
 		current_zone = zone_id;
 	}
 	return current_zone;
+}
+
+/* f6_zone_is_set tells whether the setting names a zone, and which. */
+bool
+f6_zone_is_set(int32 *zone_id)
+{
+	const char *setting = f6_zone_setting != NULL ? f6_zone_setting : "";
+
+	ready_zones();
+	*zone_id = current_zone;
+	return (current_setting != NULL && strcmp(current_setting, setting) == 0) ||
+		   count_zones(setting, zone_id) == 1;
 }
 
 /* f6_zone_check refuses a zone that does not exist. */
