@@ -273,6 +273,19 @@ set local role reacting_reader;
 select throws_ok($$ select f6_create_reaction('r', '[{}]', 'whoami(f6.event)') $$, '42501', null, 'or by who only reads');
 reset role;
 
+-- A dump that is being restored, and events that name themselves as their cause.
+select noted();
+select f6_create_reaction('restored', '{"types": ["Asked"]}', 'note(f6.event)', here(), delay => '1 hour');
+insert into f6.reaction_due (subscription_id, "position", due_at, run_at) select subscription_id, 1000000000, now(), now() from f6.subscription_definition where name = 'restored';
+select is(f6_run_reactions('restored'), 0::bigint, 'an event that is due, and not there yet,');
+select is((select waiting from f6.reaction where name = 'restored'), 1::bigint, 'waits');
+select f6_drop_reaction('restored');
+select f6_create_reaction('caused', '{"types": ["Asked"]}', 'note(f6.event)', here(), max_chain => 0);
+select f6_append('Asked', array[o('cause')], '{"name": "own"}', id => o('id'), metadata => jsonb_build_object('causation_id', o('id')));
+select is(f6_run_reactions('caused'), 1::bigint, 'an event that is its own cause is no loop');
+select f6_drop_reaction('caused');
+select noted();
+
 -- What is refused.
 select throws_ok($$ select f6_create_reaction(null, '[{}]', 'note(f6.event)') $$, '22023', null, 'no name');
 select throws_ok($$ select f6_create_reaction('', '[{}]', 'note(f6.event)') $$, '22023', null, 'an empty one');
