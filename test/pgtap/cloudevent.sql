@@ -25,8 +25,12 @@ select matches(ce(o('validation')) ->> 'time', '^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d
 select f6_append('nl.waterdam.verhuisd', array[o('x'), o('y')], '1', occurred_at => 'infinity', id => o('never'));
 select is(ce(o('never')) -> 'time', null, 'what has no such time has none');
 select is(ce(o('never')) ->> 'subject', o('x') || ',' || o('y'), 'several objects');
-select is(f6_cloudevent(null), null, 'nothing of nothing');
+select is(f6_cloudevent(null::f6.event), null, 'nothing of nothing');
+select is(f6_cloudevent(null::f6.delivered_event), null, 'whichever it is');
 select throws_ok($$select f6_cloudevent(jsonb_populate_record(null::f6.event, '{"event_type": "x"}'))$$, '22004', null, 'what is no event is none');
+select f6_subscribe('all of them');
+select results_eq($$select f6_cloudevent(d) from f6_poll('all of them') as d$$, $$select f6_cloudevent(e) from f6.event as e order by "position"$$, 'what is delivered is the same');
+select is(count(*), 3::bigint, 'all of it') from f6.event;
 select is(f6.uri_segment(''), '', 'nothing');
 select is(f6.uri_segment('a-Z_0.9~'), 'a-Z_0.9~', 'what need not be written otherwise');
 select is(f6.uri_segment(e'%\n/?€😀"'), '%25%0A%2F%3F%E2%82%AC%F0%9F%98%80%22', 'what must');
