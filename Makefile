@@ -32,7 +32,7 @@ METASCHEMAS = \
 
 # The SQL files of sql/ in the order in which CREATE EXTENSION runs them.
 SQL_PARTS = \
-	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision projection subscription schedule command reaction cloudevent given access
+	schema zone schema_document event_type event horizon upcaster append validate fold snapshot asof explain timeline find read consequence decision projection subscription schedule command reaction cloudevent given access graphql
 
 # The tests, by name: test/sql/*.sql for pg_regress and test/specs/*.spec for the isolation tester;
 # their expected output is in expected/.  (PostgreSQL 15 would take a file of sql/ for a test of the

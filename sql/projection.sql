@@ -221,7 +221,8 @@ begin
         target, key_name, key_type,
         (select pg_catalog.string_agg(c, ', ') operator(pg_catalog.||) ', ' from pg_catalog.unnest(columns) as c));
     execute pg_catalog.format('comment on table %s is %L', target,
-        pg_catalog.format('projection "%s" of f6: written by it alone', name));
+        case when writable then '' else e'@omit create,update,delete\n' end
+            operator(pg_catalog.||) pg_catalog.format('projection "%s" of f6: written by it alone', name));
     execute pg_catalog.format('comment on column %s.%I is %L', target, key_name, 'what the row is of');
     execute pg_catalog.format('comment on column %s.state is %L', target, 'the state that the events make');
     execute pg_catalog.format('comment on column %s.last_position is %L', target, 'the last event that the row has');
@@ -267,7 +268,8 @@ begin
             operator(pg_catalog.||) definitions operator(pg_catalog.||) ')');
     end if;
     execute pg_catalog.format('comment on view %s is %L', target,
-        pg_catalog.format('projection "%s" of f6: made when somebody asks', name));
+        pg_catalog.format(e'@omit create,update,delete\n@primaryKey %s\nprojection "%s" of f6: made when somebody asks',
+            case when key_type is null then 'object_id' else 'key' end, name));
     return target::pg_catalog.regclass;
 end
 $body$;

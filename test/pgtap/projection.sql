@@ -94,11 +94,11 @@ select is(differences(p), 0::bigint, p || ' has the states of its fold') from un
 select set_eq('select * from now', 'select * from later', 'and both tables the same rows');
 select is((select last_position from now where object_id = o('b')), (select max("position") from f6.event where o('b') = any (object_ids)), 'with the last event');
 select is((select last_material_time from now where object_id = o('b')), (select max(occurred_at) from f6.event where o('b') = any (object_ids)), 'and the latest material time');
-select is(obj_description('now'::regclass), 'projection "now" of f6: written by it alone', 'a table says what it is');
+select is(obj_description('now'::regclass), e'@omit create,update,delete\nprojection "now" of f6: written by it alone', 'a table says what it is');
 select is(col_description('now'::regclass, attnum), case attname when 'object_id' then 'what the row is of' when 'state' then 'the state that the events make'
         when 'last_position' then 'the last event that the row has' else 'the latest material time of the claims that it counts' end, 'so does column ' || attname)
     from pg_attribute where attrelid = 'now'::regclass and attnum > 0;
-select is(obj_description('live'::regclass), 'projection "live" of f6: made when somebody asks', 'and a view');
+select is(obj_description('live'::regclass), e'@omit create,update,delete\n@primaryKey object_id\nprojection "live" of f6: made when somebody asks', 'and a view');
 
 -- Ends, claims about an earlier time, corrections, validations: as the fold of all of them.
 select happen('Closed', 'b', '{}') is not null;
