@@ -132,6 +132,7 @@ deps:
 
 test:
 	$(build_and_install)
+	@PG_CONFIG='$(PG_CONFIG)' .ci/deps test
 	@PG_CONFIG='$(PG_CONFIG)' test/run $(TESTS)
 
 test-stress:
@@ -182,7 +183,7 @@ help:
 	@echo 'make install       install it into that server'
 	@echo 'make installcheck  regression tests on the running server that PGHOST, PGPORT ... name'
 	@echo 'make deps          install what building and testing need (Debian; root or sudo)'
-	@echo 'make test          deps, build, install, and all tests on private servers'
+	@echo 'make test          deps (Node.js and pgbouncer too), build, install, and all tests on private servers'
 	@echo '                   TESTS="regress pgtap/NAME.sql t/NAME.pl" runs only those'
 	@echo 'make test-stress   deps, build, install, a minute of racing writers in each isolation level, 100,000'
 	@echo '                   states from snapshots, new random histories against the model, and'
