@@ -339,7 +339,7 @@ is($picture, slurp_file("$root/docs/time.svg"), 'docs/time.svg is what docs/pict
 is(() = $picture =~ /^<rect class="rectangle" /mg, split(/\n/, $rectangles), 'the picture has a rectangle for each of f6_bitemporal');
 
 # Links lead to files that exist.
-foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/validation.md docs/consistency.md docs/projections.md docs/time.md docs/tutorial.md docs/architecture.md))
+foreach my $file (qw(README.md CHANGELOG.md docs/reference.md docs/validation.md docs/consistency.md docs/projections.md docs/time.md docs/tutorial.md docs/subscriptions.md docs/clients.md docs/architecture.md))
 {
 	my ($folder) = $file =~ m{^(.*/)?};
 	my $text = slurp_file("$root/$file");
