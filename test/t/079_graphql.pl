@@ -37,6 +37,14 @@ grant usage on schema decision to web;
 grant select on person, town to web, guest;
 SQL
 
+# The groups of processes that run, which end with the test whatever happens.
+my %groups;
+END
+{
+	local $?;
+	kill '-KILL', keys %groups if %groups;
+}
+
 # Serves GraphQL as a role; returns what ends it, and the address.
 sub serve
 {
@@ -48,6 +56,8 @@ sub serve
 
 	local @ENV{qw(PGHOST PGPORT PGDATABASE PGUSER PORT)} = ($node->host, $node->port, 'postgres', $role, $port);
 	my $process = IPC::Run::start([ 'sh', "$folder/graphql" ], '<', '/dev/null', '>&', \$output, init => sub { setpgrp(0, 0); chdir $folder or die "$folder: $!" });
+	my $group = $process->{KIDS}[0]{PID};
+	$groups{$group} = 1;
 	my $ends = time + 60;
 	until (IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port))
 	{
@@ -55,7 +65,7 @@ sub serve
 		die "PostGraphile does not start: $output" if time > $ends || !$process->pumpable;
 		sleep(0.1);
 	}
-	return (sub { kill '-KILL', $process->{KIDS}[0]{PID}; $process->kill_kill; return $output }, "http://127.0.0.1:$port/graphql");
+	return (sub { kill '-KILL', $group; $process->kill_kill; delete $groups{$group}; return $output }, "http://127.0.0.1:$port/graphql");
 }
 
 # Asks by HTTP; returns the data and the first error.

@@ -1,6 +1,6 @@
 # Behind pgbouncer, configured as docs/clients.md shows it: many clients share few connections, a transaction at a time.
 #
-# F6_SECONDS (6) is how long there is load.
+# F6_SECONDS (5) is how long there is load.
 use strict;
 use warnings;
 
@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $seconds = $ENV{F6_SECONDS} || 6;
+my $seconds = $ENV{F6_SECONDS} || 5;
 my $node = new_server('pooled');
 my $folder = PostgreSQL::Test::Utils::tempdir();
 my $port = $node->port + 1;	# beside the server, in its folder of sockets, which is the test's alone
@@ -45,7 +45,12 @@ INI
 my $said = '';
 local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
 my $pooler = IPC::Run::start([ 'pgbouncer', "$folder/pgbouncer.ini" ], '<', '/dev/null', '>&', \$said);
-my $patience = time + 20;
+END
+{
+	local $?;
+	$pooler->kill_kill if $pooler;
+}
+my $patience = time + 60;
 until (-S $node->host . "/.s.PGSQL.$port")
 {
 	$pooler->pump_nb;
@@ -141,5 +146,6 @@ foreach my $round (1 .. 3)
 is(scalar(keys %pids), 1, 'all of it by one connection');
 
 $pooler->kill_kill;
+undef $pooler;
 $node->stop;
 done_testing();
