@@ -48,10 +48,11 @@ comment on function @extschema@.f6_cloudevent(f6.event) is 'an event as a CloudE
 
 create function @extschema@.f6_cloudevent(event f6.delivered_event) returns jsonb
     language sql stable strict
-begin atomic
+    set search_path = pg_catalog, pg_temp
+as $body$
     select @extschema@.f6_cloudevent(row(
         event."position", event.zone_id, event.event_kind, event.id, event.created_at, event.occurred_at, event.object_ids, event.event_type,
         event.event_version, event.event_source_id, event.event_source_type, event.event_reference, event.event_data, event.metadata,
         event.appended_by, event.client_addr, event.application_name)::f6.event);
-end;
+$body$;
 comment on function @extschema@.f6_cloudevent(f6.delivered_event) is 'the same for an event as f6_poll delivers it';
