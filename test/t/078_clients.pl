@@ -133,7 +133,6 @@ sub check_letters
 	foreach (1 .. 4)
 	{
 		append(1);
-		answer('notify f6');
 		wait_until(q{select lag_events = 0 from f6.subscription});
 	}
 	cmp_ok(time - $began, '<', 8, "$name wakes up when there is something, and not only every five seconds");
@@ -149,6 +148,7 @@ sub check_letters
 is_deeply([ sort keys %{ { recipes() } } ], [ sort qw(setup.sql letters.sql letters register bridge letters.mjs register.mjs letters.pl),
 	qw(pgbouncer.ini graphql graphql.sql publisher.sql receiver.sql mark.sql follow.sql publisher_f6.sql receiver_f6.sql takeover.sql) ], 'the document has these files');
 answer(recipe('setup.sql'));
+answer('select f6_start_worker()');
 write_recipe($folder, $_) foreach qw(letters.sql letters register bridge letters.mjs register.mjs letters.pl);
 
 # psql and the shell.

@@ -61,8 +61,9 @@ until (-S $node->host . "/.s.PGSQL.$port")
 # Load.
 SKIP:
 {
-	skip 'F6_OFFLINE: the packages of npm are not there', 8 unless need_packages();
+	skip 'F6_OFFLINE: the packages of npm are not there', 9 unless need_packages();
 	$node->safe_psql('app', <<'SQL');
+select f6_start_worker() > 0;
 select f6_subscribe('shared', '{"types": ["Counted"]}', partitions => 8), f6_subscribe('heard', '{"types": ["Counted"]}');
 create table effect (effect_id bigserial, subscription text, consumer text, "position" bigint, object_ids uuid[], backend integer, primary key (subscription, "position"));
 SQL
@@ -74,6 +75,7 @@ SQL
 	note($output);
 	is_deeply($result->{errors}, [], 'without an error');
 	cmp_ok($result->{appended} // 0, '>', 100, 'events were appended');
+	cmp_ok($result->{heard} // 0, '>', 10, 'who listens was told');
 	is($node->safe_psql('app', q{select count(*) from f6.event where event_type = 'Counted'}), $result->{appended}, 'all of them, and no others');
 	is($node->safe_psql('app', q{select subscription, count(*) from effect group by 1 order by 1}), "heard|$result->{appended}\nshared|$result->{appended}", 'each was done once by each subscription');
 	is($node->safe_psql('app', q{select count(*) from (select "position", lag("position") over (partition by subscription, o order by effect_id) as previous from effect, unnest(object_ids) as o) as t
