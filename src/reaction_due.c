@@ -49,6 +49,14 @@ static f6_own_statement remove_due = {
 	.types = { INT4OID, INT8OID },
 };
 
+static f6_own_statement postpone_due = {
+	.text =
+		"update f6.reaction_due set run_at = clock_timestamp() + interval '1 second', reason = $3"
+		" where subscription_id = $1 and \"position\" = $2",
+	.parameter_count = 3,
+	.types = { INT4OID, INT8OID, TEXTOID },
+};
+
 static f6_own_statement repeat_due = {
 	.text = "update f6.reaction_due as d set attempts = d.attempts + 1, reason = $3,"
 			" failed_at = clock_timestamp(),"
@@ -138,6 +146,16 @@ f6_due_remove(const f6_reaction *reaction, int64 position)
 	Datum values[] = { Int32GetDatum(reaction->subscription->id), Int64GetDatum(position) };
 
 	run(&remove_due, values);
+}
+
+/* f6_due_postpone has the event at a position be looked at again a little later, without its having failed. */
+void
+f6_due_postpone(const f6_reaction *reaction, int64 position, const char *reason)
+{
+	Datum values[] = { Int32GetDatum(reaction->subscription->id), Int64GetDatum(position),
+					   CStringGetTextDatum(reason) };
+
+	run(&postpone_due, values);
 }
 
 /* f6_due_repeat has one that has failed be handled once more, and returns when. */

@@ -18,6 +18,7 @@ extern void f6_due_add(const f6_reaction *reaction, int64 position, TimestampTz 
 extern int f6_due_next(const f6_reaction *reaction, f6_due *due, int limit);
 extern TimestampTz f6_due_first(const f6_reaction *reaction);
 extern void f6_due_remove(const f6_reaction *reaction, int64 position);
+extern void f6_due_postpone(const f6_reaction *reaction, int64 position, const char *reason);
 extern TimestampTz f6_due_repeat(const f6_reaction *reaction, const f6_due *due,
 								 const char *reason);
 extern void f6_due_park(const f6_reaction *reaction, const f6_due *due, const f6_uuids *objects,

@@ -177,7 +177,7 @@ f6_reaction_handle(f6_reaction *reaction, const f6_reaction_event *event)
 {
 	/* The worker's own user says nothing. */
 	f6_cause cause = { reaction->subscription->name, event->id, event->metadata,
-					   IsBackgroundWorker ? GetUserId() : GetSessionUserId() };
+					   MyBackendType == B_BG_WORKER ? GetUserId() : GetSessionUserId() };
 	const f6_cause *before = f6_cause_set(&cause);
 	Datum positions = (Datum) 0;
 

@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -35,6 +36,9 @@
 
 /* How many events are handled together. */
 #define EVENTS_TOGETHER 100
+
+/* How many bytes of an error are noted. */
+#define LONGEST_REASON 10000
 
 /* For how long, in milliseconds, a turn goes on that has appended. */
 #define APPENDING_TIME 10
@@ -248,7 +252,7 @@ static bool
 is_cancelled(const turn *turn, const ErrorData *error)
 {
 	return f6_part_is_cancelled(error) && !turn->has_taken_too_long &&
-		   !(IsBackgroundWorker && turn->is_run);
+		   !(MyBackendType == B_BG_WORKER && turn->is_run);
 }
 
 /* in_part does something in a subtransaction; an error undoes that, and is returned; NULL: there was none. */
@@ -296,14 +300,18 @@ repeat_or_park(const turn *turn, const char *reason, bool for_good)
 	return DT_NOEND;
 }
 
-/* reason_of returns what is noted of an error. */
+/* reason_of returns what is noted of an error: not more of it than somebody reads. */
 static char *
 reason_of(const turn *turn, const ErrorData *error)
 {
+	char *reason;
+
 	if (turn->has_taken_too_long)
 		return psprintf("%s: it took longer than %d ms", unpack_sql_state(ERRCODE_QUERY_CANCELED),
 						turn->reaction->timeout);
-	return f6_part_error_text(error);
+	reason = f6_part_error_text(error);
+	reason[pg_mbcliplen(reason, (int) strlen(reason), LONGEST_REASON)] = '\0';
+	return reason;
 }
 
 /* meet reacts to the event in a subtransaction, and notes it when that fails. */
@@ -463,8 +471,8 @@ meet_due(turn *turn)
 			meet(turn);
 		}
 		else
-			(void) f6_due_repeat(turn->reaction, &due[i],
-								 "the owner of the reaction does not see the event");
+			f6_due_postpone(turn->reaction, due[i].position,
+							"the owner of the reaction does not see the event");
 	}
 	return count > 0;
 }

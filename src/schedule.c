@@ -151,7 +151,8 @@ f6_schedule_append(const f6_schedule *schedule, TimestampTz until, f6_scheduled 
 	Datum *positions;
 	Datum *ids;
 	/* The worker's own user says nothing. */
-	f6_cause cause = { .user = IsBackgroundWorker ? schedule->owner : GetSessionUserId() };
+	f6_cause cause = { .user =
+						   MyBackendType == B_BG_WORKER ? schedule->owner : GetSessionUserId() };
 	const f6_cause *reason;
 
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(schedule->owner)))

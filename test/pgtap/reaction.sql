@@ -234,6 +234,13 @@ select alike(log_of('kept'), 'done1, parked1 P0001: cannot be read%, done1', 'as
 select f6_drop_reaction('kept');
 select f6_drop_reaction('slow');
 
+create function verbose(e f6.event) returns void language plpgsql as $$ begin raise exception '%', pg_catalog.repeat('é', 1000000); end $$;
+select f6_create_reaction('verbose', '{"types": ["Asked"]}', 'verbose(f6.event)', here(), attempts => 1);
+select asked('x');
+select f6_run_reactions('verbose');
+select is((select octet_length(reason) from f6.parked where name = 'verbose'), 9999, 'a long error is cut');
+select f6_drop_reaction('verbose');
+
 -- As its owner.
 create role reacting_owner;
 grant f6_reader, f6_admin to reacting_owner;
