@@ -235,7 +235,7 @@ SKIP:
 {
 	skip 'too few rounds to tell what the rows would notice', 1 if $rounds < $usual_rounds;
 
-	cmp_ok($kinds{$_}, '>', 100, "there are many ${_}s") foreach sort keys %kinds;
+	cmp_ok($kinds{$_}, '>', 30, "there are many ${_}s") foreach sort keys %kinds;
 	foreach my $flaw (@flaws)
 	{
 		my @noticed = grep {
