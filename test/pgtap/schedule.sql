@@ -61,7 +61,10 @@ select is(times('45 1 * * *', '2024-04-06 12:00+00', 'Australia/Lord_Howe', 2), 
 select is(times('0 12 * * *', '2011-12-29 23:00+00', 'Pacific/Apia', 2), '{"2011-12-31 00:00+14:00","2011-12-31 12:00+14:00"}', 'a whole day that is left out');
 select is(times('0 0 * * *', '2018-11-03 12:00+00', 'America/Sao_Paulo', 2), '{"2018-11-04 01:00-02:00","2018-11-05 00:00-02:00"}', 'midnight, left out');
 select is(times('30 1 * * *', '2024-10-26 12:00+00', 'Europe/Dublin', 2), '{"2024-10-27 01:30+01:00","2024-10-28 01:30+00:00"}', 'where winter is the exception');
-select is(times('0 12 * * *', '2024-07-01', 'CET', 1), '{"2024-07-01 12:00+02:00"}', 'a zone with the name of an offset is a zone');
+-- Debian has such zones apart, in tzdata-legacy.
+select case when exists (select from pg_timezone_names where name = 'CET')
+    then is(times('0 12 * * *', '2024-07-01', 'CET', 1), '{"2024-07-01 12:00+02:00"}', 'a zone with the name of an offset is a zone')
+    else skip('there is no zone CET') end;
 select is(f6.cron_next('0 12 * * *', '2024-07-01'), '2024-07-01 12:00+00', 'the zone of the session, if none is given');
 set local timezone = 'Europe/Amsterdam';
 select is(f6.cron_next('0 12 * * *', '2024-07-01'), '2024-07-01 12:00+02', 'whichever that is');

@@ -176,7 +176,7 @@ sub stress
 			ok(kill_appender($node), "$level: a process that appends is killed");
 			$writers->finish;
 			$follower->kill_kill;
-			$node->poll_query_until('postgres', 'select true') or die 'the server does not come back';
+			$node->poll_query_until('postgres', undef, '') or die 'the server does not come back';
 			next;
 		}
 		$writers->finish;

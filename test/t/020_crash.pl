@@ -172,7 +172,7 @@ my ($victim) = split /\n/, $node->safe_psql('postgres',
 	"select pid from pg_stat_activity where application_name = 'writer' and state = 'active' limit 1");
 kill 'KILL', $victim if $victim;
 $_->finish foreach @writers;
-$node->poll_query_until('postgres', 'select true');
+$node->poll_query_until('postgres', undef, '');
 check_log('one backend killed');
 
 $node->stop;

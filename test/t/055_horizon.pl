@@ -192,7 +192,7 @@ foreach (1 .. 200)
 }
 ok($killed, 'a process that appends is killed');
 $writers->finish;
-$primary->poll_query_until('postgres', 'select true') or die 'the server does not come back';
+$primary->poll_query_until('postgres', undef, '') or die 'the server does not come back';
 my $kept = $primary->safe_psql('postgres', "select lowest_position from f6.in_flight where prepared = 'kept' and pid is null");
 is($primary->safe_psql('postgres', 'select count(*) from f6.in_flight'), 1 + $primary->safe_psql('postgres', "select count(*) from pg_prepared_xacts where gid <> 'kept'"),
 	'after a crash only prepared transactions are in flight');

@@ -411,7 +411,7 @@ foreach my $round (1 .. $rounds)
 
 		sleep 0.2 + rand 0.5;
 		$do->();
-		$node->poll_query_until('postgres', 'select true');
+		$node->poll_query_until('postgres', undef, '');
 		sleep rand 0.3;
 		kill 'INT', @{ $clients->{KIDS} } ? $clients->{KIDS}[0]{PID} : ();
 		eval { $clients->finish };
@@ -462,7 +462,7 @@ is($plain->safe_psql('postgres', 'select count(f6_start_worker()) from generate_
 $plain->safe_psql('postgres', 'select note(i) from generate_series(1, 10) as i');
 becomes($plain, 'postgres', caught_up(), 'projections catch up');
 kill_worker($plain, 'postgres');
-$plain->poll_query_until('postgres', 'select true');
+$plain->poll_query_until('postgres', undef, '');
 $plain->safe_psql('postgres', 'select note(1)');
 becomes($plain, 'postgres', caught_up(), 'the worker comes back after a crash');
 is($plain->safe_psql('postgres', $flaws), '', 'and takes each event once');

@@ -284,7 +284,7 @@ sub follow
 		if (time > $ends && !$is_done)
 		{
 			eval { $writers->finish };
-			$node->poll_query_until('postgres', 'select true') or die;
+			$node->poll_query_until('postgres', undef, '') or die;
 			# Whoever was rolled back last has told nobody.
 			$last->();
 			$is_done = 1;
@@ -311,7 +311,7 @@ follow($node, 'worker terminated', sub { answer($node, q{select pg_terminate_bac
 follow($node, 'worker killed', sub {
 	my $worker = eval { worker_of($node) } or return;
 	kill 'KILL', $worker;
-	$node->poll_query_until('postgres', 'select true') or die;
+	$node->poll_query_until('postgres', undef, '') or die;
 }, sub { worker_of($node) });
 $node->stop;
 
