@@ -327,7 +327,8 @@ is(answer(q{select count(*), count(distinct "position") from effect where reacti
 # Locks that a client holds: the server ends the wait of one, and the handler is repeated.
 answer("alter database reacting set lock_timeout = '50ms'");
 answer('select pg_terminate_backend(' . worker_of() . ', 5000)', 'postgres');
-my $holder = begin('set lock_timeout = 0; begin; lock table first_lock; select pg_sleep(0.5)');
+my $holder = begin(q{set lock_timeout = 0; do $$ begin lock table first_lock;
+	for i in 1 .. 600 loop exit when exists (select from f6.reaction_run where reaction = 'locking' and outcome = 'failed'); perform pg_sleep(0.1); end loop; end $$});
 wait_until(q{select exists (select from pg_locks where relation = 'first_lock'::regclass and granted)});
 worker_of();
 answer("select f6_append('Locked', array[o(1)], '{}')");
