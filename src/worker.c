@@ -50,7 +50,7 @@ extern PGDLLEXPORT void f6_worker_main(Datum argument);
 #define LONG_INTERVAL 1000
 
 /* How long, in milliseconds, the worker rests at most between passes while appends keep coming. */
-#define LONGEST_REST 16
+#define LONGEST_REST 50
 
 #define HOUR (3600 * 1000)
 
