@@ -74,24 +74,6 @@ describe_run(void *argument)
 	errcontext("projection \"%s\"", running->projection->name);
 }
 
-/* upcast_event returns an event, a value of type f6.event, in the version to read. */
-static Datum
-upcast_event(run *run, Datum event)
-{
-	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
-	HeapTupleData row = { .t_data = header, .t_len = HeapTupleHeaderGetDatumLength(header) };
-	TupleDesc descriptor =
-		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
-	HeapTuple upcast;
-
-	ItemPointerSetInvalid(&row.t_self);
-	upcast = f6_upcast_row(&run->upcasts, &row, descriptor, NULL);
-	if (upcast != NULL)
-		event = heap_copy_tuple_as_datum(upcast, descriptor);
-	ReleaseTupleDesc(descriptor);
-	return event;
-}
-
 /* handle lets a projection's handler take an event, in the version to read; it sees what the handling of others has done. */
 static void
 handle(run *run, Datum event)
@@ -106,7 +88,7 @@ handle(run *run, Datum event)
 	error_context_stack = &context;
 	InitFunctionCallInfoData(*fcinfo, &run->handler, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].isnull = false;
-	fcinfo->args[0].value = upcast_event(run, event);
+	fcinfo->args[0].value = f6_upcast_datum(&run->upcasts, event);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	(void) FunctionCallInvoke(fcinfo);

@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
@@ -15,7 +14,6 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 #include "f6.h"
 #include "append.h"
@@ -70,24 +68,6 @@ call(FmgrInfo *function, Datum event, bool *isnull)
 	return result;
 }
 
-/* upcast returns an event in the version to read, a value of type f6.event. */
-static Datum
-upcast(f6_reaction *reaction, Datum event)
-{
-	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
-	HeapTupleData row = { .t_data = header, .t_len = HeapTupleHeaderGetDatumLength(header) };
-	TupleDesc descriptor =
-		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
-	HeapTuple changed;
-
-	ItemPointerSetInvalid(&row.t_self);
-	changed = f6_upcast_row(&reaction->upcasts, &row, descriptor, NULL);
-	if (changed != NULL)
-		event = heap_copy_tuple_as_datum(changed, descriptor);
-	ReleaseTupleDesc(descriptor);
-	return event;
-}
-
 /* due_of returns when the reaction's function says, or else when the event was recorded; false: never. */
 static bool
 due_of(f6_reaction *reaction, const f6_reaction_event *event, TimestampTz *due_at)
@@ -100,7 +80,8 @@ due_of(f6_reaction *reaction, const f6_reaction_event *event, TimestampTz *due_a
 	if (!OidIsValid(reaction->due.fn_oid))
 		fmgr_info_cxt(look_up(reaction->due_text, f6_function_due()), &reaction->due,
 					  reaction->context);
-	*due_at = DatumGetTimestampTz(call(&reaction->due, upcast(reaction, event->row), &isnull));
+	*due_at = DatumGetTimestampTz(
+		call(&reaction->due, f6_upcast_datum(&reaction->upcasts, event->row), &isnull));
 	return !isnull;
 }
 
@@ -162,7 +143,7 @@ handle(f6_reaction *reaction, const f6_reaction_event *event)
 	if (!OidIsValid(reaction->handler.fn_oid))
 		fmgr_info_cxt(look_up(reaction->handler_text, f6_function_reaction()), &reaction->handler,
 					  reaction->context);
-	result = call(&reaction->handler, upcast(reaction, event->row), &isnull);
+	result = call(&reaction->handler, f6_upcast_datum(&reaction->upcasts, event->row), &isnull);
 	if (isnull || get_func_rettype(reaction->handler.fn_oid) == VOIDOID)
 		return (Datum) 0;
 	return append(DatumGetJsonbP(result));

@@ -44,8 +44,8 @@ bool
 f6_time_limit_end(void)
 {
 	disable_timeout(timer, false);
-	/* It may have run out a moment after what was to be cancelled. */
-	if (has_run_out)
+	/* It may have run out a moment after what was to be cancelled; a client's own time-out is left to end its statement. */
+	if (has_run_out && !get_timeout_indicator(STATEMENT_TIMEOUT, false))
 		QueryCancelPending = false;
 	return has_run_out;
 }

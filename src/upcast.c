@@ -347,6 +347,24 @@ f6_upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor, const ch
 									 changed_nulls);
 }
 
+/* f6_upcast_datum returns an event, a value of type f6.event, in the version to read. */
+Datum
+f6_upcast_datum(FmgrInfo *call_site, Datum event)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(event);
+	HeapTupleData row = { .t_data = header, .t_len = HeapTupleHeaderGetDatumLength(header) };
+	TupleDesc descriptor =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	HeapTuple changed;
+
+	ItemPointerSetInvalid(&row.t_self);
+	changed = f6_upcast_row(call_site, &row, descriptor, NULL);
+	if (changed != NULL)
+		event = heap_copy_tuple_as_datum(changed, descriptor);
+	ReleaseTupleDesc(descriptor);
+	return event;
+}
+
 /* f6_upcast(event, to_version) returns an event in another version of its type, by default the one that readers see. */
 Datum
 f6_upcast_event(PG_FUNCTION_ARGS)

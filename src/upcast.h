@@ -20,5 +20,6 @@ extern bool f6_upcast_is_declared(const f6_upcast *upcast);
 extern const char *f6_upcast_version(const f6_upcast *upcast);
 extern HeapTuple f6_upcast_row(FmgrInfo *call_site, HeapTuple row, TupleDesc descriptor,
 							   const char *to_version);
+extern Datum f6_upcast_datum(FmgrInfo *call_site, Datum event);
 
 #endif /* F6_UPCAST_H */

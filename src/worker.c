@@ -188,6 +188,8 @@ run_one(const worker_job *job, const char *name)
 	if (begin())
 	{
 		pgstat_report_activity(STATE_RUNNING, name != NULL ? name : job->what);
+		/* One that failed has not come to do so. */
+		clean_session();
 		due_at = job->run(name);
 		clean_session();
 	}
